@@ -1,0 +1,1 @@
+"""Room one: parcels and assessments."""

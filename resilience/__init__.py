@@ -1,0 +1,1 @@
+"""Room three: hazards and what they touch."""
