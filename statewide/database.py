@@ -1,0 +1,69 @@
+"""Connections to PostGIS: as the owner, as the loader, and the URL with which the API logs in.
+
+No SQL of a domain here; longer SQL lies in the ``sql/`` folder of the package that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, sql
+
+from statewide.errors import DatabaseNotReady, DatabaseUnavailable, StorageFull
+from statewide.settings import Settings
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+OWNER, LOADER, API, RESTRICTED = "owner", "statewide_loader", "statewide_api", "statewide_restricted"
+
+
+@contextmanager
+def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
+    """A connection as `role`; commits when the block ends well, else rolls back.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL does not answer or went away.
+        DatabaseNotReady: it answers, but `statewide init` has not been run.
+        StorageFull: its disk is full.
+    """
+    url = settings.require_database_url() if role == OWNER else role_url(settings, role)
+    try:
+        with psycopg.connect(url, connect_timeout=5, application_name="statewide") as connection:
+            yield connection
+    except psycopg.errors.UndefinedTable as error:
+        raise DatabaseNotReady("The database has no tables of ours yet: run `statewide init`.") from error
+    except psycopg.errors.DiskFull as error:
+        raise StorageFull("The database's disk is full; nothing was changed.") from error
+    except (psycopg.OperationalError, psycopg.errors.AdminShutdown) as error:
+        if "password authentication failed" in str(error) or "does not exist" in str(error):
+            raise DatabaseNotReady("The database is not set up for us: run `statewide init`.") from error
+        raise DatabaseUnavailable(
+            "The database does not answer; nothing was changed. Start it (scripts/up) and try again."
+        ) from error
+
+
+def role_url(settings: Settings, role: str) -> str:
+    """libpq connection string that logs in as one of our roles, on the owner's host and database."""
+    return conninfo.make_conninfo(
+        settings.require_database_url(), user=role, password=settings.role_password(role)
+    )
+
+
+def api_url(settings: Settings) -> str:
+    """The API's own login: it reads `published` and nothing else."""
+    return role_url(settings, API)
+
+
+def read_sql(package: str, name: str) -> sql.SQL:
+    """A statement from ``<package>/sql/<name>.sql``."""
+    text = (resources.files(package) / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    return sql.SQL(text)  # type: ignore[arg-type]  # a file of ours, not a literal
+
+
+def run_text(connection: Connection, text: str) -> None:
+    """Run generated SQL of several statements (DDL), as text that we made ourselves."""
+    connection.execute(text.encode())

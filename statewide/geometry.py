@@ -1,0 +1,263 @@
+"""Shapes on their way in: which coordinate system, to the storage system, two dimensions, valid.
+
+Arrays of shapely geometries in, arrays out; nothing here knows the database. Every repair comes back with the
+area that it moved. Rules and traps: NAD83 and NAD83(2011) State Plane share their digits, so no grid is applied
+between them; NAD27 is refused, because PROJ without the grid silently answers with a 14 m guess.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from statewide.standard import AcceptedCrs, Standard
+
+Shapes = npt.NDArray[np.object_]
+Booleans = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+NEAR_TOWN_FT = 2000.0
+"""How far outside of its town's outline a shape still counts as in place: outlines are an index map."""
+_SAMPLE = 2000
+_WEB_MERCATOR_RADIUS = 6378137.0
+
+
+@dataclass(frozen=True)
+class CrsDecision:
+    """Which coordinate system the coordinates are in, how we know, and what else it could be.
+
+    `epsg` is None when it could not be settled; `why` then says so in a sentence.
+    """
+
+    epsg: int | None
+    how: Literal["declared", "assumed", "unknown"]
+    share_in_town: float
+    alternatives: tuple[int, ...] = ()
+    better: int | None = None
+    why: str = ""
+    scores: dict[int, float] = field(default_factory=dict)
+
+
+def settle_crs(
+    shapes: Shapes, declared: int | None, declared_as: str | None, outline: BaseGeometry, standard: Standard
+) -> CrsDecision:
+    """Decide on the coordinate system of delivered shapes.
+
+    A declared system is believed when most shapes then lie in the town. Without one, each accepted system is tried
+    against the town's outline, and the answer is labelled *assumed*.
+
+    Args:
+        shapes: as delivered; None where the row has no shape.
+        declared: EPSG code that the file states, if it resolves to one.
+        declared_as: how the file states it, for the message.
+        outline: the town, in the storage CRS.
+    """
+    points = _sample_points(shapes)
+    accepted = {crs.epsg: crs for crs in standard.header.accepted_crs}
+    for refused in standard.header.quarantined_crs:
+        if declared == refused.epsg:
+            return CrsDecision(None, "unknown", 0.0, why=f"the file is in {refused.title} (EPSG:{refused.epsg}). {refused.reason}")
+    if declared_as and declared not in accepted:
+        named = f"EPSG:{declared}" if declared else f"{declared_as[:80]!r}"
+        return CrsDecision(None, "unknown", 0.0, why=f"the file says {named}, which is not a system that we accept.")
+    near = shapely.buffer(outline, NEAR_TOWN_FT)
+    shapely.prepare(near)
+    scores = {
+        crs.epsg: _share_inside(points, crs.epsg, near, standard)
+        for crs in standard.header.accepted_crs
+        if crs.same_digits_as is None
+    }
+    digits = {crs.epsg: crs.same_digits_as or crs.epsg for crs in accepted.values()}
+    best = max(scores, key=lambda epsg: scores[epsg])
+    if declared:
+        share = scores[digits[declared]]
+        better = best if scores[best] > 0.5 and share < 0.5 else None
+        return CrsDecision(declared, "declared", share, better=better, scores=scores)
+    rivals = [epsg for epsg in scores if epsg != best and scores[epsg] >= 0.5 * scores[best]]
+    if scores[best] < 0.5:
+        return CrsDecision(
+            None, "unknown", scores[best], scores=scores,
+            why="the file does not say its coordinate system, and in none that we know do its shapes lie in the town.",
+        )
+    if rivals:
+        names = ", ".join(f"EPSG:{epsg}" for epsg in [best, *rivals])
+        return CrsDecision(None, "unknown", scores[best], scores=scores, why=f"the file does not say its coordinate system, and {names} would all do.")
+    twins = tuple(epsg for epsg, family in digits.items() if family == best and epsg != best)
+    return CrsDecision(best, "assumed", scores[best], alternatives=twins, scores=scores)
+
+
+def accepted_title(epsg: int, standard: Standard) -> str:
+    """Name of an accepted coordinate system."""
+    return next((crs.title for crs in standard.header.accepted_crs if crs.epsg == epsg), f"EPSG:{epsg}")
+
+
+def to_storage(shapes: Shapes, epsg: int, standard: Standard) -> Shapes:
+    """Shapes in the storage CRS, 2-D; None stays None.
+
+    Systems that share their digits with the storage CRS are taken over unchanged (see the module's note).
+    """
+    flat = shapely.force_2d(shapes)
+    if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
+        return flat
+    transformer = _transformer(epsg, standard.header.storage_crs)
+
+    def move(coordinates: Floats) -> Floats:
+        return np.column_stack(transformer.transform(coordinates[:, 0], coordinates[:, 1]))
+
+    return shapely.transform(flat, move)
+
+
+def published_shapes(shapes: Shapes, standard: Standard) -> tuple[Shapes, Shapes]:
+    """The same shapes in degrees (EPSG:4326, x = longitude) and in Web Mercator metres.
+
+    Mercator is computed from the degrees by its closed formula on the sphere (EPSG method 1024).
+    """
+    transformer = _transformer(standard.header.storage_crs, 4326)
+
+    def to_degrees(coordinates: Floats) -> Floats:
+        return np.column_stack(transformer.transform(coordinates[:, 0], coordinates[:, 1]))
+
+    def to_mercator(degrees: Floats) -> Floats:
+        x = _WEB_MERCATOR_RADIUS * np.radians(degrees[:, 0])
+        y = _WEB_MERCATOR_RADIUS * np.arctanh(np.sin(np.radians(degrees[:, 1])))
+        return np.column_stack((x, y))
+
+    lonlat = shapely.transform(shapes, to_degrees)
+    return lonlat, shapely.transform(lonlat, to_mercator)
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """Shapes made valid.
+
+    `shapes` are MultiPolygons, None where nothing usable was left. `repaired` marks those that were mended;
+    `moved_sqft` is their area after minus before. `why` and `where` tell each repaired or unusable row's trouble.
+    """
+
+    shapes: Shapes
+    repaired: Booleans
+    unusable: Booleans
+    moved_sqft: Floats
+    why: dict[int, str]
+    where: dict[int, BaseGeometry | None]
+
+
+def repair(shapes: Shapes) -> Repaired:
+    """Make polygons valid, and say which were not, why, and how much area that moved.
+
+    `shapely.make_valid` (structure method) keeps every ring's land; collapsed lines and points are dropped.
+    """
+    present = ~shapely.is_missing(shapes)
+    finite = np.ones(len(shapes), dtype=bool)
+    coordinates, owners = shapely.get_coordinates(shapes, return_index=True)
+    broken = owners[~np.isfinite(coordinates).all(axis=1)]
+    finite[broken] = False
+    polygonal = np.isin(shapely.get_type_id(shapes), (3, 6))
+    usable = present & finite & polygonal
+    invalid = np.zeros(len(shapes), dtype=bool)
+    invalid[usable] = ~shapely.is_valid(shapes[usable])
+    result = shapes.copy()
+    why: dict[int, str] = {}
+    where: dict[int, BaseGeometry | None] = {}
+    for row in np.flatnonzero(present & ~finite):
+        why[int(row)], where[int(row)] = "a coordinate is not a number", None
+    for row in np.flatnonzero(present & finite & ~polygonal):
+        why[int(row)], where[int(row)] = f"it is a {shapes[row].geom_type}, not a polygon", shapes[row]
+    for row in np.flatnonzero(invalid):
+        why[int(row)], where[int(row)] = _reason(shapes[row])
+        result[row] = _polygons(shapely.make_valid(shapes[row], method="structure", keep_collapsed=False))
+    result[present & ~usable] = None
+    area = shapely.area(result)
+    empty = usable & ~(area > 0)
+    for row in np.flatnonzero(empty & ~invalid):
+        why[int(row)], where[int(row)] = "it encloses no area", shapely.Point(shapely.get_coordinates(shapes[row])[0])
+    result[empty] = None
+    single = shapely.get_type_id(result) == 3
+    result[single] = shapely.multipolygons(shapely.get_parts(result[single]), indices=np.arange(int(single.sum())))
+    repaired = invalid & ~empty
+    moved = np.where(repaired, np.nan_to_num(area - shapely.area(shapes)), 0.0)
+    return Repaired(result, repaired, present & (empty | ~usable), moved, why, where)
+
+
+def same_shape(left: Shapes, right: Shapes, tolerance_ft: float) -> Booleans:
+    """Pairwise: are the boundaries nowhere farther apart than the tolerance?
+
+    Vertex by vertex first; Hausdorff distance both ways where vertices differ in number or order.
+    """
+    ordered_left, ordered_right = shapely.normalize(left), shapely.normalize(right)
+    same: Booleans = shapely.equals_exact(ordered_left, ordered_right, tolerance_ft)
+    rest = np.flatnonzero(~same)
+    if len(rest):
+        same[rest] = shapely.hausdorff_distance(left[rest], right[rest]) <= tolerance_ft
+    return same
+
+
+def distances_ft(left: Shapes, right: Shapes) -> Floats:
+    """Hausdorff distance of each pair, in feet: how far apart their boundaries are at worst."""
+    found: Floats = shapely.hausdorff_distance(left, right)
+    return found
+
+
+def _polygons(geometry: BaseGeometry) -> BaseGeometry | None:
+    parts = shapely.get_parts(geometry)
+    if geometry.geom_type == "GeometryCollection":
+        parts = shapely.get_parts(parts)
+    polygons = parts[shapely.get_type_id(parts) == 3]
+    return shapely.multipolygons(polygons) if len(polygons) else None
+
+
+def _reason(geometry: BaseGeometry) -> tuple[str, BaseGeometry | None]:
+    """GEOS' reason in plain words, and the point it names, e.g. ``Self-intersection[1065000.5 701234]``."""
+    text = shapely.is_valid_reason(geometry)
+    what, _, place = text.partition("[")
+    words = {
+        "Self-intersection": "the boundary crosses itself",
+        "Ring Self-intersection": "the boundary touches itself",
+        "Hole lies outside shell": "a hole lies outside of the parcel",
+        "Holes are nested": "a hole lies in another hole",
+        "Nested shells": "one part lies inside another",
+        "Duplicate Rings": "two parts are the same",
+        "Interior is disconnected": "the boundary cuts the parcel in two",
+        "Too few points in geometry component": "a ring has too few points",
+    }
+    try:
+        x, y = (float(number) for number in place.rstrip("]").split()[:2])
+        point: BaseGeometry | None = shapely.Point(x, y)
+    except ValueError:
+        point = None
+    return words.get(what, what.lower()), point
+
+
+def _sample_points(shapes: Shapes) -> Floats:
+    present = shapes[~shapely.is_missing(shapes)]
+    step = max(1, len(present) // _SAMPLE)
+    bounds = shapely.bounds(present[::step])
+    return np.column_stack(((bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2))
+
+
+def _share_inside(points: Floats, epsg: int, near: BaseGeometry, standard: Standard) -> float:
+    if not len(points):
+        return 0.0
+    if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
+        x, y = points[:, 0], points[:, 1]
+    else:
+        x, y = _transformer(epsg, standard.header.storage_crs).transform(points[:, 0], points[:, 1])
+    return float(np.mean(shapely.contains_xy(near, x, y)))
+
+
+def _same_digits(left: int, right: int, accepted: Sequence[AcceptedCrs]) -> bool:
+    family = {crs.epsg: crs.same_digits_as or crs.epsg for crs in accepted}
+    return left == right or family.get(left, left) == family.get(right, right)
+
+
+@functools.cache
+def _transformer(source: int, target: int) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)

@@ -1,0 +1,36 @@
+"""What reading one delivery may cost, and the exception that says why a file cannot be used.
+
+Shared by the parent side (``files``, ``unpack``) and by the throwaway process (``sandbox``, ``reading_child``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Defaults leave room for the largest town (some 200,000 parcels, 500 MB) several times over.
+
+    A file geodatabase is a folder of about eight files a table, hence the many entries; a .dbf is mostly blanks
+    and shrinks thirty to sixty fold, hence the ratio. Reading 200,000 parcels takes some seconds: a reader that
+    needs two minutes of processor time is being played with. Address space is not memory in use: Python, Arrow
+    and GDAL reserve more than 1 GiB of it before the first row.
+    """
+
+    delivery_bytes: int = 1024 * MIB
+    unpacked_bytes: int = 4096 * MIB
+    archive_entries: int = 2000
+    archive_ratio: int = 150
+    datasets: int = 50
+    sidecar_bytes: int = 64 * 1024
+    memory_bytes: int = 4096 * MIB
+    output_bytes: int = 4096 * MIB
+    cpu_seconds: int = 120
+    wall_seconds: int = 180
+
+
+class Unusable(Exception):
+    """Why a file cannot be read, as the part of a sentence that follows the file's name."""

@@ -1,0 +1,121 @@
+"""The register of towns: the authority list in the database, and who a user means by a town's name.
+
+Outlines are an index map, not a survey (``schemas/authority/README.md``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from psycopg import sql
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
+
+from statewide.database import Connection
+from statewide.errors import UnknownTown
+from statewide.geometry import published_shapes, to_storage
+from statewide.standard import Standard, schemas_folder
+
+
+@dataclass(frozen=True)
+class Town:
+    """A town as the register knows it; `outline` is in the storage CRS."""
+
+    cousub_fips: str
+    town_no: int
+    town_name: str
+    outline: BaseGeometry
+
+
+def load_authority(connection: Connection, standard: Standard) -> None:
+    """Write the 169 towns and nine regions, as the law has them, into the database."""
+    text = (schemas_folder() / "authority" / "town_outlines.geojson").read_text(encoding="utf-8")
+    outlines = {
+        feature["properties"]["cousub_fips"]: shape(feature["geometry"]) for feature in json.loads(text)["features"]
+    }
+    towns = standard.municipalities
+    shapes = to_storage(np.array([outlines[town.cousub_fips] for town in towns], dtype=object), 4326, standard)
+    regions = np.array([town.planning_region_fips for town in towns])
+    for region in standard.planning_regions:
+        merged = shapely.union_all(shapes[regions == region.planning_region_fips])
+        _upsert(connection, standard, "planning_region", region.model_dump(), merged)
+    for town, outline in zip(towns, shapes, strict=True):
+        _upsert(connection, standard, "municipality", {**town.model_dump(), "is_invented": False}, outline)
+
+
+def add_invented_towns(connection: Connection, standard: Standard, towns: Sequence[Town]) -> None:
+    """Register the demo's towns beside the real ones, marked as invented.
+
+    Raises:
+        ValueError: a code or number is one of the real towns'.
+    """
+    real = {town.cousub_fips for town in standard.municipalities}
+    for town in towns:
+        if town.cousub_fips in real or town.town_no <= len(real):
+            raise ValueError(f"{town.town_name} would overwrite a real town of the register")
+        values = {
+            "cousub_fips": town.cousub_fips,
+            "town_no": town.town_no,
+            "town_name": town.town_name,
+            "is_invented": True,
+        }
+        _upsert(connection, standard, "municipality", values, town.outline)
+
+
+def find_town(connection: Connection, name: str) -> Town:
+    """The town that a user means: by name in any case, by five-digit code, or by number.
+
+    Raises:
+        UnknownTown: no town goes by that name; near misses are named.
+    """
+    rows = connection.execute(
+        "SELECT cousub_fips, town_no, town_name, ST_AsBinary(geom) FROM statewide.municipality"
+    ).fetchall()
+    wanted = _folded(name)
+    for fips, number, town_name, outline in rows:
+        if wanted in (_folded(town_name), fips, str(number)):
+            return Town(fips, number, town_name, shapely.from_wkb(bytes(outline)))
+    near = difflib.get_close_matches(wanted, [_folded(row[2]) for row in rows], n=3, cutoff=0.6)
+    names = [row[2] for spelling in near for row in rows if _folded(row[2]) == spelling]
+    hint = f" Did you mean {' or '.join(names)}?" if names else " `statewide status` lists the towns."
+    raise UnknownTown(f"No town of the register is called {name!r}.{hint}")
+
+
+def _folded(name: str) -> str:
+    """One spelling of a town's name: 'NEW LONDON', 'New london' and 'Town of New London' meet."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"^(town|city) of ", "", name.strip().casefold()))
+
+
+def same_town(name: str, town: Town) -> bool:
+    """Whether a delivered town name means this town."""
+    return _folded(name) in (_folded(town.town_name), town.cousub_fips, str(town.town_no))
+
+
+def _upsert(connection: Connection, standard: Standard, name: str, values: dict[str, Any], outline: BaseGeometry) -> None:
+    table = standard.table(name)
+    outline = shapely.multipolygons([outline]) if outline.geom_type == "Polygon" else outline
+    lonlat, mercator = published_shapes(np.array([outline], dtype=object), standard)
+    columns = [field.name for field in table.base_fields if field.name in values]
+    shapes = {"geom": outline, "geom_lonlat": lonlat[0], "geom_mercator": mercator[0]}
+    srids = {"geom": standard.header.storage_crs, "geom_lonlat": 4326, "geom_mercator": 3857}
+    names = [sql.Identifier(column) for column in (*columns, *shapes)]
+    statement = sql.SQL("INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {sets}").format(
+        table=sql.Identifier(table.schema_name, table.name),
+        names=sql.SQL(", ").join(names),
+        values=sql.SQL(", ").join(
+            [*(sql.Placeholder() for _ in columns), *(sql.SQL("ST_GeomFromWKB(%s, %s)") for _ in shapes)]
+        ),
+        key=sql.Identifier(table.key),
+        sets=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(column) for column in names),
+    )
+    parameters: list[Any] = [values[column] for column in columns]
+    for column, geometry in shapes.items():
+        parameters += [shapely.to_wkb(geometry), srids[column]]
+    connection.execute(statement, parameters)

@@ -1,0 +1,508 @@
+"""The law, read: ``schemas/`` as frozen objects, checked key by key before any data moves.
+
+A misspelt key, a code list that does not exist or a field named twice fails here, with the file and the path
+inside it. Everything else in the hall derives from what this module returns; nothing else opens ``schemas/``.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from statewide.errors import LawError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Level = Literal["must", "should", "may"]
+Severity = Literal["BLOCK", "ERROR", "WARN", "NOTE"]
+Owner = Literal["town", "vendor", "cog", "state", "platform"]
+FieldType = Literal["text", "integer", "number", "boolean", "date", "timestamp", "uuid", "json"]
+SEVERITIES: tuple[Severity, ...] = ("BLOCK", "ERROR", "WARN", "NOTE")
+NOT_EVALUATED = "NOT_EVALUATED"
+
+
+def column_key(name: str) -> str:
+    """A column's name as names are compared: letters and digits in lower case.
+
+    `Assessed_Total`, `Assessed Total` and `assessedtotal` are one name; a synonym is therefore written once.
+    """
+    return "".join(character for character in name.casefold() if character.isalnum())
+
+
+class _Law(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Profile(_Law):
+    """What the values of a column look like, for recognising it when its name does not help."""
+
+    pattern: str | None = None
+    distinct_share_min: float | None = None
+    distinct_share_max: float | None = None
+
+
+class StandardField(_Law):
+    """One column of the standard; the only place where it is described."""
+
+    name: Name
+    type: FieldType
+    title: str
+    description: str
+    unit: str | None = None
+    level: Level = "may"
+    public: bool = True
+    filled_by: Literal["town", "platform"] = "town"
+    stored: bool = True
+    codes: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    unknown_values: tuple[str | int, ...] = ()
+    synonyms: tuple[str, ...] = ()
+    profile: Profile | None = None
+    maps_to: dict[Literal["ct_layer", "ct_cama", "nena", "nad", "fgdc", "nfhl", "census"], str] = Field(
+        default_factory=dict
+    )
+    examples: tuple[str | int | float | bool, ...] = ()
+    guidance: str | None = None
+    references: str | None = None
+    taken_from: str | None = None
+    expression: str | None = None
+
+    @property
+    def in_base_table(self) -> bool:
+        """Whether the column is stored in the table itself, not joined or computed by the view."""
+        return self.stored and self.taken_from is None and self.expression is None
+
+
+class Ignored(_Law):
+    """Delivered columns that are set aside by name, and why."""
+
+    names: tuple[str, ...]
+    reason: str
+
+
+class Tiles(_Law):
+    """How a collection is drawn as vector tiles: first zoom of each column, first zoom of the layer."""
+
+    min_zoom: int = Field(ge=0, le=22)
+    max_zoom: int = Field(ge=0, le=22)
+    columns: dict[int, tuple[Name, ...]]
+    limit: int = 20000
+
+    def columns_at(self, zoom: int) -> tuple[str, ...]:
+        """Columns carried by a tile of this zoom, in order."""
+        return tuple(name for first, names in sorted(self.columns.items()) if first <= zoom for name in names)
+
+
+class Collection(_Law):
+    """How a table is shown to the street."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: str
+    description: str
+    keywords: tuple[str, ...]
+    tiles: Tiles | None = None
+    time_field: Name | None = None
+    title_field: Name | None = None
+
+
+class Geometry(_Law):
+    """Kind of shape of a table; always 2-D, in the storage CRS. `taken_from` names a referenced table whose shape is shown."""
+
+    type: Literal["MultiPolygon", "Point", "MultiLineString"]
+    taken_from: Name | None = None
+
+
+class Table(_Law):
+    """One table of the standard."""
+
+    name: Name
+    schema_name: Literal["statewide", "cadastral", "addresses", "resilience"]
+    title: str
+    description: str
+    key: Name
+    geometry: Geometry | None = None
+    delivered: bool = False
+    history: bool = False
+    town_key: Name | None = None
+    match_on: tuple[Name, ...] = ()
+    ignored_columns: tuple[Ignored, ...] = ()
+    indexes: tuple[tuple[Name, ...], ...] = ()
+    collection: Collection | None = None
+    not_published_because: str | None = None
+    fields: tuple[StandardField, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Table:
+        names = [field.name for field in self.fields]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"fields named twice: {', '.join(sorted(twice))}")
+        wanted = [self.key, *self.match_on, *(name for index in self.indexes for name in index)]
+        if self.town_key:
+            wanted.append(self.town_key)
+        if self.collection:
+            wanted += [n for n in (self.collection.time_field, self.collection.title_field) if n]
+            if self.collection.tiles:
+                in_tiles = {name for group in self.collection.tiles.columns.values() for name in group}
+                wanted += sorted(in_tiles)
+                leaked = {field.name for field in self.fields if not field.public} & in_tiles
+                if leaked:
+                    raise ValueError(f"tiles carry fields that are not public: {', '.join(sorted(leaked))}")
+        missing = [name for name in wanted if name not in names]
+        if missing:
+            raise ValueError(f"names a field that the table does not have: {', '.join(missing)}")
+        if bool(self.collection) == bool(self.not_published_because):
+            raise ValueError("a table has either a collection or not_published_because")
+        self._check_spellings()
+        return self
+
+    def _check_spellings(self) -> None:
+        """A delivered column's name points to one field, or is ignored; never two of these."""
+        stands_for: dict[str, str] = {}
+        spellings = [(name, field.name) for field in self.town_fields for name in (field.name, *field.synonyms)]
+        spellings += [(name, "ignored_columns") for ignored in self.ignored_columns for name in ignored.names]
+        for spelling, target in spellings:
+            if (other := stands_for.setdefault(column_key(spelling), target)) != target:
+                raise ValueError(f"the column name {spelling!r} stands for both {other} and {target}")
+
+    def field(self, name: str) -> StandardField:
+        """The field of that name.
+
+        Raises:
+            KeyError: the table has no such field.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    @property
+    def public_fields(self) -> tuple[StandardField, ...]:
+        """Columns of the published view, in order."""
+        return tuple(field for field in self.fields if field.public and field.stored)
+
+    @property
+    def town_fields(self) -> tuple[StandardField, ...]:
+        """Fields that a town's file may fill."""
+        return tuple(field for field in self.fields if field.filled_by == "town")
+
+    @property
+    def base_fields(self) -> tuple[StandardField, ...]:
+        """Columns of the base table, in order."""
+        return tuple(field for field in self.fields if field.in_base_table)
+
+
+class Code(_Law):
+    """One entry of a code list: its label, what it means, and the spellings that stand for it."""
+
+    code: str
+    label: str
+    description: str | None = None
+    variants: tuple[str, ...] = ()
+    maps_to: dict[Literal["nad"], str] = Field(default_factory=dict)
+    rank: int | None = None
+    color: str | None = None
+
+
+class CodeList(_Law):
+    """A closed vocabulary."""
+
+    name: Name
+    title: str
+    description: str
+    source: str
+    version: str = "1"
+    codes: tuple[Code, ...]
+
+    @model_validator(mode="after")
+    def _unambiguous(self) -> CodeList:
+        seen: dict[str, str] = {}
+        for code in self.codes:
+            for spelling in {code.code.casefold(), *(variant.casefold() for variant in code.variants)}:
+                if seen.setdefault(spelling, code.code) != code.code:
+                    raise ValueError(f"the spelling {spelling!r} stands for both {seen[spelling]} and {code.code}")
+        return self
+
+    def lookup(self) -> dict[str, str]:
+        """Case-folded spelling → code."""
+        found: dict[str, str] = {}
+        for code in self.codes:
+            found[code.code.casefold()] = code.code
+            found.update({variant.casefold(): code.code for variant in code.variants})
+        return found
+
+
+class Check(_Law):
+    """One kind of finding: how grave it is, who mends it, and the sentences the town reads."""
+
+    code: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]+$")]
+    level: Literal["file", "row", "table", "history"]
+    datasets: tuple[Name, ...]
+    title: str
+    severity: dict[int, Severity]
+    owner: Owner
+    sentence: str
+    fix: str
+    limits: dict[str, float] = Field(default_factory=dict)
+
+    def severity_in(self, year: int) -> Severity:
+        """Severity under the profile of a collection year: the newest profile not later than it."""
+        past = [profile for profile in self.severity if profile <= year]
+        return self.severity[max(past) if past else min(self.severity)]
+
+
+class AcceptedCrs(_Law):
+    """A coordinate system that towns deliver in."""
+
+    epsg: int
+    title: str
+    unit: Literal["US survey foot", "metre", "degree"]
+    same_digits_as: int | None = None
+
+
+class QuarantinedCrs(_Law):
+    """A coordinate system that we recognise and refuse, and why."""
+
+    epsg: int
+    title: str
+    reason: str
+
+
+class Withheld(_Law):
+    """A person's column, never published; stripped at the door unless the deployment keeps `confidential`."""
+
+    name: Name
+    title: str
+    synonyms: tuple[str, ...]
+
+
+class Extent(_Law):
+    """A box in degrees, west south east north."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float]:
+        """As (west, south, east, north)."""
+        return (self.west, self.south, self.east, self.north)
+
+
+class Basis(_Law):
+    """A law or standard that a part of ours rests on."""
+
+    name: str
+    says: str
+
+
+class Header(_Law):
+    """``standard.yml``."""
+
+    name: str
+    title: str
+    version: str
+    state: str
+    publisher: str
+    license: str
+    legal_basis: tuple[Basis, ...]
+    storage_crs: int
+    accepted_crs: tuple[AcceptedCrs, ...]
+    quarantined_crs: tuple[QuarantinedCrs, ...]
+    extent: Extent
+    coordinate_tolerance_ft: float
+    area_tolerance_sqft: float
+    null_spellings: tuple[str, ...]
+    withheld: tuple[Withheld, ...]
+
+
+class Municipality(_Law):
+    """A row of the register of towns (``schemas/authority/towns.csv``)."""
+
+    cousub_fips: Annotated[str, Field(pattern=r"^\d{5}$")]
+    town_no: int
+    town_name: str
+    geoid_2020_county: str
+    geoid_2022_planning_region: str
+    county_name_legacy: str
+    county_fips_legacy: str
+    planning_region_fips: str
+
+
+class PlanningRegion(_Law):
+    """A row of ``schemas/authority/planning_regions.csv``."""
+
+    planning_region_fips: str
+    planning_region_name: str
+    town_count: int
+
+
+class Standard(_Law):
+    """The whole law."""
+
+    header: Header
+    tables: dict[str, Table]
+    code_lists: dict[str, CodeList]
+    checks: dict[str, Check]
+    municipalities: tuple[Municipality, ...]
+    planning_regions: tuple[PlanningRegion, ...]
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Standard:
+        for table in self.tables.values():
+            for field in table.fields:
+                where = f"tables/{table.name}.yml: {field.name}"
+                if field.codes and field.codes not in self.code_lists:
+                    raise ValueError(f"{where}: no code list is named {field.codes!r}")
+                if field.references and field.references not in self.tables:
+                    raise ValueError(f"{where}: references a table {field.references!r} that does not exist")
+                if field.taken_from:
+                    other, _, column = field.taken_from.partition(".")
+                    if other not in self.tables or column not in {f.name for f in self.tables[other].fields}:
+                        raise ValueError(f"{where}: taken_from {field.taken_from!r} does not exist")
+        for check in self.checks.values():
+            for dataset in check.datasets:
+                if dataset not in self.tables:
+                    raise ValueError(f"checks.yml: {check.code}: no table is named {dataset!r}")
+        self._check_persons()
+        return self
+
+    def _check_persons(self) -> None:
+        """A person's column is withheld by name, so no field may be reached by the same name."""
+        persons = {column_key(name): column.name for column in self.header.withheld for name in column.synonyms}
+        for table in self.tables.values():
+            for field in table.town_fields:
+                for spelling in (field.name, *field.synonyms):
+                    if column := persons.get(column_key(spelling)):
+                        where = f"tables/{table.name}.yml: {field.name}"
+                        raise ValueError(f"{where}: the synonym {spelling!r} names a person ({column}) in standard.yml")
+
+    def table(self, name: str) -> Table:
+        """The table of that name (KeyError if there is none)."""
+        return self.tables[name]
+
+    @property
+    def published_tables(self) -> tuple[Table, ...]:
+        """Tables with a collection, in the order of their names."""
+        return tuple(table for _, table in sorted(self.tables.items()) if table.collection)
+
+    def collection_table(self, collection_id: str) -> Table:
+        """The table shown as that collection (KeyError if there is none)."""
+        for table in self.published_tables:
+            if table.collection and table.collection.id == collection_id:
+                return table
+        raise KeyError(collection_id)
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def schemas_folder() -> Traversable:
+    """``schemas/``, in a checkout, an editable install or a wheel."""
+    return resources.files("schemas")
+
+
+@functools.cache
+def load_standard() -> Standard:
+    """The law of this installation.
+
+    Raises:
+        LawError: a file breaks its own rules; says which file and where in it.
+    """
+    return read_standard(schemas_folder())
+
+
+def read_standard(folder: Traversable) -> Standard:
+    """The law in any folder of the same shape.
+
+    Raises:
+        LawError: as `load_standard`.
+    """
+    header = _read(folder / "standard.yml", Header)
+    tables = {path.name[:-4]: _read(path, Table) for path in _yaml_files(folder / "tables")}
+    code_lists = {path.name[:-4]: _read(path, CodeList) for path in _yaml_files(folder / "codes")}
+    for kind, named in (("tables", tables), ("codes", code_lists)):
+        for stem, item in named.items():
+            if item.name != stem:
+                raise LawError(f"schemas/{kind}/{stem}.yml: name: says {item.name!r}, the file says {stem!r}.")
+    checks = _read_checks(folder / "checks.yml")
+    parts: dict[str, Any] = {
+        "header": header,
+        "tables": tables,
+        "code_lists": code_lists,
+        "checks": checks,
+        "municipalities": _read_rows(folder / "authority" / "towns.csv", Municipality),
+        "planning_regions": _read_rows(folder / "authority" / "planning_regions.csv", PlanningRegion),
+    }
+    try:
+        return Standard(**parts)
+    except ValidationError as error:
+        raise LawError(f"schemas/{_first(error)}") from error
+
+
+def _yaml_files(folder: Traversable) -> Iterator[Traversable]:
+    return iter(sorted((path for path in folder.iterdir() if path.name.endswith(".yml")), key=lambda path: path.name))
+
+
+def _load_yaml(path: Traversable) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise LawError(f"{_shown(path)}: is not YAML: {error}") from error
+    except OSError as error:
+        raise LawError(f"{_shown(path)}: cannot be read: {error.strerror}.") from error
+
+
+def _read(path: Traversable, model: type[ModelT]) -> ModelT:
+    try:
+        return model.model_validate(_load_yaml(path))
+    except ValidationError as error:
+        raise LawError(f"{_shown(path)}: {_first(error)}") from error
+
+
+def _read_checks(path: Traversable) -> dict[str, Check]:
+    checks: dict[str, Check] = {}
+    for index, entry in enumerate(_load_yaml(path)):
+        try:
+            check = Check.model_validate(entry)
+        except ValidationError as error:
+            raise LawError(f"{_shown(path)}: [{index}] {_first(error)}") from error
+        if check.code in checks:
+            raise LawError(f"{_shown(path)}: {check.code} stands there twice.")
+        checks[check.code] = check
+    return checks
+
+
+def _read_rows(path: Traversable, model: type[ModelT]) -> tuple[ModelT, ...]:
+    rows = []
+    for number, row in enumerate(csv.DictReader(path.read_text(encoding="utf-8").splitlines()), start=2):
+        try:
+            rows.append(model.model_validate(row))
+        except ValidationError as error:
+            raise LawError(f"{_shown(path)}: line {number}: {_first(error)}") from error
+    return tuple(rows)
+
+
+def _shown(path: Traversable) -> str:
+    parts = str(path).replace("\\", "/").split("/")
+    return "/".join(parts[parts.index("schemas") :]) if "schemas" in parts else "/".join(parts[-2:])
+
+
+def _first(error: ValidationError) -> str:
+    """The first trouble as ``path: what``; a list index in the path becomes the field's name where there is one."""
+    detail = error.errors()[0]
+    path = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = f"the key {detail['loc'][-1]!r} is not known here"
+    return f"{path}: {message}." if path else f"{message}."
