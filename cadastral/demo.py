@@ -1,15 +1,14 @@
-"""The parcels of ``statewide demo``: a contiguous fabric for each invented town, handed in as towns do.
+"""The parcels of ``statewide demo`` as deliveries: each invented town hands in a file as real towns do.
 
-Lots, streets, water and beaches are rectangles in the plan of ``statewide.demo`` that tile the town; every corner
-of one is a vertex of its neighbours. Then some lots become condominiums or get a second part across the street, and
-in a dirty town the faults of ``DIRT`` are planted. The files come in the formats and dialects that towns really use.
+The files rotate through the formats and dialects seen in the wild; a dirty town's file has the faults of ``DIRT``.
+The parcels themselves are drawn by ``cadastral.demo_fabric``.
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +19,10 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
+from shapely import Polygon
 
-from statewide.demo import CRS, OUTLINE_STEP, SHORE_STEP, DemoContext, Floats, Ints, River, Town, World, scatter
+from cadastral.demo_fabric import BEACH, LOT, ROAD, WATER, Fabric, draw_fabric
+from statewide.demo import CRS, DemoContext, InventedTown, World
 
 YEAR = 2025
 
@@ -31,27 +32,62 @@ DIRT = {
     "duplicate-id": 2,
     "blank-link": 4,
     "other-town": 3,
-    "null-string": 12,
+    "null-string": 6,
     "area-disagrees": 3,
     "outside-town": 2,
     "overlap": 1,
 }
-"""The faults of a dirty town and the rows that each of them spoils. Its shapefile also lacks the ``.prj``."""
+"""The faults of a dirty town and how many rows have each. Its shapefile also lacks the ``.prj``."""
 
 CANARY = "CANARY"
-"""Stands in every value of the owner and mailing columns: wherever it shows up later, a person leaked."""
+"""Stands in every value of an owner or mailing column: wherever it turns up later, a person leaked."""
 
-LOT, ROAD, WATER, BEACH, OPEN = range(5)
-_KIND_TYPES = np.array(["SINGLE", "ROW", "WATER", "OPEN SPACE", "OPEN SPACE"])
+_FULL_ROTATION = 50_000
+"""Up to so many parcels in all each town comes in another format; beyond, in the one that is written fastest."""
 
 _STREETS = (
-    "Main Shore Elm Maple Church School Mill Harbor Orchard Spring Pleasant Prospect Cedar Meadow Pond Chestnut Walnut "
-    "Highland Lincoln Grove Summit Park Willow Beach Hillside Valley Ridge Bridge Water Union Pine Oak Laurel Sunset"
-).split()
-_STREET_KINDS = ("Street", "Road", "Lane", "Avenue", "Drive", "Way")
-_STREET_NAMES = tuple(f"{name} {kind}" for kind in _STREET_KINDS for name in _STREETS)
-_NO_STREET = -1
-_SMALL_WORLD = 50_000  # up to here each town comes in another format; beyond, GeoPackage is what can be written fast
+    "Main Shore Elm Maple Church School Mill Harbor Orchard Spring Pleasant Prospect Cedar Meadow Pond Chestnut "
+    "Walnut Highland Lincoln Grove Summit Park Willow Beach Hillside Valley Ridge Bridge Union Pine Oak Laurel"
+)
+_STREET_NAMES = [
+    f"{name} {kind}"
+    for kind in ("Street", "Road", "Lane", "Avenue", "Drive", "Way", "Terrace", "Place")
+    for name in _STREETS.split()
+]
+
+# The State's names, as Esri cuts them off for a shapefile, and as one town's own database has them.
+_SHAPEFILE_NAMES = {
+    "Editor_Comment": "Editor_Com",
+    "Parcel_Type": "Parcel_Typ",
+    "Collection_year": "Collection",
+    "Shape_Length": "Shape_Leng",
+}
+_TOWN_NAMES = {
+    "Parcel_ID": "MBL",
+    "Link": "GIS_LINK",
+    "Location": "SITE_ADDR",
+    "Parcel_Type": "POLY_TYPE",
+    "Edit_Date": "LAST_EDIT",
+    "Shape_Area": "GIS_SQFT",
+}
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a file is written."""
+
+    title: str
+    driver: str
+    suffix: str
+    crs: str
+    zipped: bool
+
+
+GEODATABASE = Format("zipped FileGDB", "OpenFileGDB", ".gdb", "EPSG:6434", True)
+GEOPACKAGE = Format("GeoPackage", "GPKG", ".gpkg", "EPSG:2234", False)
+GEOJSON = Format("GeoJSON", "GeoJSON", ".geojson", "OGC:CRS84", False)
+SHAPEFILE = Format("zipped shapefile", "ESRI Shapefile", ".shp", "EPSG:2234", True)
+_ROTATION = (GEODATABASE, GEOPACKAGE, GEOJSON, SHAPEFILE)
 
 
 @dataclass(frozen=True)
@@ -59,301 +95,229 @@ class Delivery:
     """One file that a town hands in."""
 
     file: Path
-    town: Town
+    town: InventedTown
     year: int
-    format: str
+    format: Format
 
 
-@dataclass(frozen=True, eq=False)
-class Fabric:
-    """The parcels of a town, one entry each: geometry in EPSG:6434 and the facts that its columns are written from."""
-
-    geometry: NDArray[np.object_]
-    kind: Ints
-    plan: Ints
-    """West, south, east, north in the plan, of the lot itself or of the site that a condominium stands on."""
-    parcel_type: NDArray[np.str_]
-    street: Ints
-    number: Ints
-    block: Ints
-    lot: Ints
-    unit: Ints
-    """0, or the number of the condominium unit."""
-
-
-Side = tuple[int, int, int, int]
+def write_deliveries(world: World, folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Delivery]:
+    """One file for each town, in the order of the towns. A file that is there already is kept."""
+    deliveries = []
+    clean = 0
+    for town in world.towns:
+        kind = SHAPEFILE if town.dirty else _ROTATION[clean % 4] if world.parcels <= _FULL_ROTATION else GEOPACKAGE
+        own_names = not town.dirty and clean % 4 == 1
+        clean += not town.dirty
+        file = folder / f"{_layer(town)}_{YEAR}{kind.suffix}{'.zip' if kind.zipped else ''}"
+        if not file.exists():
+            progress(f"drawing {town.parcels:,} parcels of {town.name} ({kind.title})")
+            _write(parcel_rows(world, town), file, town, kind, own_names)
+        deliveries.append(Delivery(file, town, YEAR, kind))
+    return deliveries
 
 
-@dataclass
-class _Region:
-    """Land still to be divided, with the street on its west, south, east and north side."""
-
-    west: int
-    south: int
-    east: int
-    north: int
-    streets: Side
-    level: int = 0
-    lengthwise: int | None = None
-
-    @property
-    def width(self) -> int:
-        return self.east - self.west
-
-    @property
-    def height(self) -> int:
-        return self.north - self.south
+def parcel_rows(world: World, town: InventedTown) -> pa.Table:
+    """The rows of the town's file, faults and all: the State's published columns, and ``geometry`` as WKB in feet."""
+    fabric = draw_fabric(world, town)
+    geometry, columns = fabric.geometry, _attributes(world, town, fabric)
+    if town.dirty:
+        geometry, columns = _plant_faults(world, town, fabric, columns)
+    return pa.table({**columns, "geometry": pa.array(shapely.to_wkb(geometry), pa.binary())})
 
 
-def _tens(feet: float) -> int:
-    return 10 * round(feet / 10)
-
-
-class _Layout:
-    """Divides the plan of one town into streets, blocks and lots.
-
-    Real subdivisions grow by halving: a street cuts a holding in two, and the halves are cut again until a block is
-    two lots deep. The village in the middle has small lots, the outskirts large ones, and some holdings stay whole.
-    """
-
-    def __init__(self, town: Town, rivers: tuple[River, ...], seed: int, crowding: float) -> None:
-        self.town = town
-        self.rng = np.random.default_rng([seed, town.town_no])
-        self.crowding = crowding
-        west, south, east, north = town.plan
-        self.rivers = [river for river in rivers if west < river.east < east and river.head > south]
-        self.rows: list[tuple[int, ...]] = []  # west, south, east, north, kind, street, number, block, lot, run
-        self.street_count = 0
-        self.block_count = 0
-        self.run_count = 0
-        self.centre = (
-            west + (east - west) * self.rng.uniform(0.35, 0.65),
-            south + (north - south) * self.rng.uniform(0.42, 0.58),
-        )
-        self._divide_town()
-
-    def _divide_town(self) -> None:
-        west, south, east, north = self.town.plan
-        main = self._new_street()
-        middle = _tens(self.centre[1])
-        below = _NO_STREET
-        if self.town.coastal:
-            below = self._lay_out_shore(west, east)
-            south += 160
-        self._add(west, middle - 30, east, middle + 30, ROAD, main)
-        self._divide_band(west, south, east, middle - 30, below, main)
-        self._divide_band(west, middle + 30, east, north, main, _NO_STREET)
-
-    def _divide_band(self, west: int, south: int, east: int, north: int, below: int, above: int) -> None:
-        """A band across the town, first cut where rivers run through it."""
-        for river in self.rivers:
-            if river.head <= south + 200:
-                continue
-            if river.head < north - 200:
-                street = self._new_street()
-                self._add(west, river.head, east, river.head + 40, ROAD, street)
-                self._divide_band(west, river.head + 40, east, north, street, above)
-                north, above = river.head, street
-            left, right = river.banks
-            self._add(left, south, right, north, WATER)
-            self._divide_land(_Region(west, south, left, north, (_NO_STREET, below, _NO_STREET, above)))
-            west = right
-        self._divide_land(_Region(west, south, east, north, (_NO_STREET, below, _NO_STREET, above)))
-
-    def _lay_out_shore(self, west: int, east: int) -> int:
-        """Beaches and salt marsh of thousands of vertices, cottages between them, and the road behind."""
-        road = self._new_street()
-        self._add(west, 120, east, 160, ROAD, road)
-        mouths = [bank for river in self.rivers for bank in river.banks]
-        ends = [west, *mouths, east]
-        for left, right in zip(ends[::2], ends[1::2], strict=True):
-            at = left
-            cottages = bool(self.rng.random() < 0.4)
-            while at < right:
-                stop = _tens(at + (self.rng.uniform(300, 650) if cottages else self.rng.uniform(1_250, 2_300)))
-                if right - stop < 300:
-                    stop = right
-                if cottages:
-                    self._lots(_Region(at, 0, stop, 120, (_NO_STREET,) * 4), True, road, 0, 62)
-                else:
-                    self._add(at, 0, stop, 120, BEACH if self.rng.random() < 0.65 else WATER, road)
-                at, cottages = stop, not cottages
-        for left, right in zip(mouths[::2], mouths[1::2], strict=True):
-            self._add(left, 0, right, 120, WATER)
-        return road
-
-    def _divide_land(self, region: _Region) -> None:
-        waiting = [region]
-        while waiting:
-            land = waiting.pop()
-            depth = self._lot_depth(land)
-            if land.lengthwise is None and land.width * land.height < 3_500_000:
-                land.lengthwise = int(self.rng.integers(2))
-            length, across = self.rng.uniform(480, 950) * depth / 130, 2 * depth
-            wide, high = (length, across) if land.lengthwise == 0 else (across, length)
-            if land.lengthwise is None:
-                wide = high = length
-            blocks_wide, blocks_high = land.width / wide, land.height / high
-            if self._stays_open(land):
-                self._holdings(land)
-            elif land.lengthwise is not None and max(blocks_wide, blocks_high) < 1.5:
-                self._lots_of_block(land, depth)
-            else:
-                waiting += self._cut(land, blocks_wide >= blocks_high, max(blocks_wide, blocks_high))
-
-    def _lot_depth(self, land: _Region) -> float:
-        """Small lots in the village, deep ones far from it."""
-        west, south, east, north = self.town.plan
-        away = np.hypot(
-            ((land.west + land.east) / 2 - self.centre[0]) / (east - west),
-            ((land.south + land.north) / 2 - self.centre[1]) / (north - south),
-        )
-        return float(105 + 130 * min(1.0, away / 0.6)) * self.crowding
-
-    def _stays_open(self, land: _Region) -> bool:
-        """Farms, woods, parks and schools."""
-        area = land.width * land.height
-        if not 90_000 < area < 750_000 or min(land.width, land.height) < 180:
-            return False
-        return bool(self.rng.random() < 0.02 + 0.0006 * self._lot_depth(land) / self.crowding)
-
-    def _cut(self, land: _Region, upright: bool, blocks: float) -> list[_Region]:
-        """Two regions with a new street between them."""
-        if blocks < 3.2:
-            parts = max(2, round(blocks))
-            share = (parts // 2) / parts + self.rng.uniform(-0.07, 0.07)
-        else:
-            share = self.rng.uniform(0.36, 0.64)
-        wide = 60 if land.level < 2 else 50 if blocks > 4 else 40
-        street = self._new_street()
-        below, above = _Region(**vars(land)), _Region(**vars(land))
-        below.level = above.level = land.level + 1
-        w, s, e, n = land.streets
-        if upright:
-            at = land.west + _tens((land.width - wide) * share)
-            self._add(at, land.south, at + wide, land.north, ROAD, street)
-            below.east, below.streets = at, (w, s, street, n)
-            above.west, above.streets = at + wide, (street, s, e, n)
-        else:
-            at = land.south + _tens((land.height - wide) * share)
-            self._add(land.west, at, land.east, at + wide, ROAD, street)
-            below.north, below.streets = at, (w, s, e, street)
-            above.south, above.streets = at + wide, (w, street, e, n)
-        return [above, below]
-
-    def _holdings(self, land: _Region) -> None:
-        """One to three large parcels, the cut along the shorter way."""
-        self.block_count += 1
-        parts = int(self.rng.integers(1, 4)) if land.width * land.height > 250_000 else 1
-        upright = land.width >= land.height
-        start, end = (land.west, land.east) if upright else (land.south, land.north)
-        ends = [start, *(start + _tens((end - start) * (i + 1) / parts) for i in range(parts - 1)), end]
-        street = next((street for street in land.streets if street != _NO_STREET), _NO_STREET)
-        for i in range(parts):
-            if upright:
-                bounds = (ends[i], land.south, ends[i + 1], land.north)
-            else:
-                bounds = (land.west, ends[i], land.east, ends[i + 1])
-            self._add(*bounds, OPEN, street, 2 * i + 1, i + 1)
-
-    def _lots_of_block(self, land: _Region, depth: float) -> None:
-        """Two rows of lots back to back, and at some ends a row that faces the side street."""
-        w, s, e, n = land.streets
-        along = land.width >= land.height
-        if along and s == n == _NO_STREET and (w, e) != (_NO_STREET, _NO_STREET):
-            along = False
-        elif not along and w == e == _NO_STREET and (s, n) != (_NO_STREET, _NO_STREET):
-            along = True
-        self.block_count += 1
-        frontage = max(45.0, 0.62 * depth)
-        length, across = (land.width, land.height) if along else (land.height, land.width)
-        first_side, last_side = (w, e) if along else (s, n)
-        low, high = (s, n) if along else (w, e)
-        lot = 0
-        for side, is_low in ((first_side, True), (last_side, False)):
-            if side == _NO_STREET or length < 2 * depth + 3 * frontage or across < 2 * frontage:
-                continue
-            if self.rng.random() < 0.45:
-                strip = _tens(depth * self.rng.uniform(0.85, 1.1))
-                end = _Region(**vars(land))
-                if along:
-                    end.west, end.east = (land.west, land.west + strip) if is_low else (land.east - strip, land.east)
-                    land.west, land.east = (end.east, land.east) if is_low else (land.west, end.west)
-                else:
-                    end.south, end.north = (
-                        (land.south, land.south + strip) if is_low else (land.north - strip, land.north)
-                    )
-                    land.south, land.north = (end.north, land.north) if is_low else (land.south, end.south)
-                lot = self._lots(end, not along, side, lot, frontage)
-        if _NO_STREET not in (low, high) and across >= 1.25 * depth:
-            back = _tens(across * self.rng.uniform(0.44, 0.56))
-            first, second = _Region(**vars(land)), _Region(**vars(land))
-            if along:
-                first.north = second.south = land.south + back
-            else:
-                first.east = second.west = land.west + back
-            lot = self._lots(first, along, low, lot, frontage)
-            self._lots(second, along, high, lot, frontage)
-        else:
-            self._lots(land, along, high if low == _NO_STREET else low, lot, frontage)
-
-    def _lots(self, land: _Region, along: bool, street: int, lot: int, frontage: float) -> int:
-        """A row of lots side by side; returns the number of the last one."""
-        start, end = (land.west, land.east) if along else (land.south, land.north)
-        number = max(1, round((end - start) / frontage))
-        shares = self.rng.uniform(0.75, 1.3, number)
-        cuts = start + 10 * np.rint(np.cumsum(shares) / shares.sum() * (end - start) / 10).astype(np.int64)
-        cuts[-1] = end
-        edges = np.unique(np.concatenate(([start], cuts))).tolist()
-        self.run_count += 1
-        parity = self.run_count % 2
-        origin = self.town.plan[0] if along else self.town.plan[1]
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
-            lot += 1
-            bounds = (low, land.south, high, land.north) if along else (land.west, low, land.east, high)
-            self._add(*bounds, LOT, street, 2 * ((low - origin) // 20) + 1 + parity, lot, self.run_count)
-        return lot
-
-    def _new_street(self) -> int:
-        self.street_count += 1
-        return self.street_count - 1
-
-    def _add(
-        self,
-        west: int,
-        south: int,
-        east: int,
-        north: int,
-        kind: int,
-        street: int = _NO_STREET,
-        number: int = 0,
-        lot: int = 0,
-        run: int = 0,
-    ) -> None:
-        self.rows.append((west, south, east, north, kind, street, number, self.block_count, lot, run))
-
-
-def draw_fabric(world: World, town: Town) -> Fabric:
-    """The town's parcels, exactly as many as it is to have, without faults."""
-    rng = np.random.default_rng([world.seed, town.town_no, 1])
-    stacks = [int(n) for n in rng.integers(6, 25, max(1, town.parcels // 600))]
-    sites = [int(n) for n in rng.integers(4, 9, max(1, town.parcels // 2_500))]
-    stacked = sum(stacks) - len(stacks) + sum(sites)
-    if stacked > town.parcels // 4:
-        stacks, sites, stacked = [], [], 0
-    wanted = town.parcels - stacked
-    rows = _lay_out(world, town, wanted, rng)
-    rings, geometry = _shapes(world, town, rows)
-    fabric = Fabric(
-        geometry=geometry,
-        kind=rows[:, 4],
-        plan=rows[:, :4],
-        parcel_type=_KIND_TYPES[rows[:, 4]],
-        street=rows[:, 5],
-        number=rows[:, 6],
-        block=rows[:, 7],
-        lot=rows[:, 8],
-        unit=np.zeros(len(rows), dtype=np.int64),
+def _attributes(world: World, town: InventedTown, fabric: Fabric) -> dict[str, pa.Array]:
+    rng = np.random.default_rng([world.seed, town.town_no, 2])
+    rows = len(fabric)
+    kinds = np.array(["SINGLE", "ROW", "WATER", "OPEN SPACE", "OPEN SPACE"])[fabric.kind]
+    other = (fabric.kind == LOT) & (fabric.street == 0) & (rng.random(rows) < 0.35)
+    several = (fabric.kind == LOT) & (rng.random(rows) < 0.07)
+    kinds = np.select([fabric.site, fabric.unit > 0, other, several], ["CONDO MAIN", "CONDO", "PARCEL", "MULTI"], kinds)
+    uses = np.select(
+        [kinds == "CONDO", kinds == "PARCEL", kinds == "SINGLE", kinds == "MULTI"],
+        ["Condominium", "Commercial", "Single Family", "Multi Family"],
+        "",
     )
-    del rings
-    return _build_condominiums(world, fabric, stacks, sites, rng)
+    link, parcel_id = _identifiers(fabric)
+    days = rng.integers(0, 5 * 365, rows)
+    edited = np.datetime64("2020-01-06") + days
+    year, month = edited.astype("datetime64[Y]"), edited.astype("datetime64[M]")
+    date = _joined(
+        "/",
+        month.astype(np.int64) % 12 + 1,
+        (edited - month.astype("datetime64[D]")).astype(np.int64) + 1,
+        year.astype(np.int64) + 1970,
+    )
+    text = pa.string()
+    return {
+        "Editor": pa.array(np.where(days < 900, "Town GIS", "Demo Mapping"), text),
+        "Editor_Comment": pa.array(np.where(days % 11 == 0, "LINEWORK ADJUSTED", ""), text),
+        "Edit_Date": date,
+        "Location": _locations(town, fabric),
+        "Link": link,
+        "Parcel_Type": pa.array(kinds, text),
+        "Town_Name": pa.repeat(pa.scalar(town.name), rows),
+        "Unit_Type": pa.array(uses, text),
+        "Parcel_ID": parcel_id,
+        "CAMA_Link": pc.binary_join_element_wise(town.cousub, link, "-"),
+        "Collection_year": pa.repeat(pa.scalar(str(YEAR)), rows),
+        "Shape_Length": pa.array(np.round(shapely.length(fabric.geometry), 3)),
+        "Shape_Area": pa.array(np.round(shapely.area(fabric.geometry), 3)),
+    }
+
+
+def _identifiers(fabric: Fabric) -> tuple[pa.Array, pa.Array]:
+    """Link and Parcel_ID: map, block and lot. Units of a condominium share the number and have a link each."""
+    prefix = np.array(["", "ROW", "WATER", "BEACH", ""])[fabric.kind]
+    named = prefix != ""
+    nth = np.zeros(len(fabric), dtype=np.int64)
+    for kind in (ROAD, WATER, BEACH):
+        members = fabric.kind == kind
+        nth[members] = np.arange(1, members.sum() + 1)
+    named_link = _joined("-", prefix, nth)
+    lot_link = _joined("-", fabric.block // 8 + 1, fabric.block, fabric.lot)
+    unit_link = _joined("-U", lot_link, fabric.unit)
+    link = pc.if_else(named, named_link, pc.if_else(fabric.unit > 0, unit_link, lot_link))
+    padded = [
+        pc.utf8_lpad(_text(part), width=width, padding="0")
+        for part, width in ((fabric.block // 8 + 1, 3), (fabric.block, 4), (fabric.lot, 3))
+    ]
+    return link, pc.if_else(named, named_link, pc.binary_join_element_wise(*padded, "-"))
+
+
+def _locations(town: InventedTown, fabric: Fabric) -> pa.Array:
+    streets = pa.array([*_STREET_NAMES, ""], pa.string())
+    # Main Street is number 0 everywhere; a town with more streets than names starts over with numbered ones.
+    number = np.where(fabric.street < 0, len(_STREET_NAMES), fabric.street % len(_STREET_NAMES))
+    again = fabric.street // len(_STREET_NAMES)
+    street = streets.take(pa.array(number))
+    street = pc.if_else(again > 0, _joined(" ", street, again + 1), street)
+    address = pc.if_else((fabric.number > 0) & (fabric.street >= 0), _joined(" ", fabric.number, street), street)
+    return pc.if_else(fabric.unit > 0, _joined(" UNIT ", address, fabric.unit), address)
+
+
+def _text(values: pa.Array | NDArray[np.generic]) -> pa.Array:
+    return pc.cast(pa.array(values) if isinstance(values, np.ndarray) else values, pa.string())
+
+
+def _joined(separator: str, *parts: pa.Array | NDArray[np.generic]) -> pa.Array:
+    return pc.binary_join_element_wise(*(_text(part) for part in parts), separator)
+
+
+def _plant_faults(
+    world: World, town: InventedTown, fabric: Fabric, columns: dict[str, pa.Array]
+) -> tuple[NDArray[np.object_], dict[str, pa.Array]]:
+    """Spoil rows, each in one way only and none beside another, so that every finding stands for itself."""
+    rng = np.random.default_rng([world.seed, town.town_no, 3])
+    geometry = fabric.geometry.copy()
+    cells = {name: column.to_pylist() for name, column in columns.items()}
+    spoiled = iter(rng.choice(_neighbours(fabric), sum(DIRT.values()), replace=False).tolist())
+    rows = {fault: [next(spoiled) for _ in range(count)] for fault, count in DIRT.items()}
+
+    for row in rows["null-geometry"]:
+        geometry[row] = None
+    for row in rows["bow-tie"]:
+        west, south, east, north = fabric.plan[row].tolist()
+        geometry[row] = Polygon(
+            world.ground.locate(np.array([west, east, west, east]), np.array([south, north, north, south]))
+        )
+    for row, other in zip(rows["duplicate-id"], rows["area-disagrees"], strict=False):
+        for name in ("Link", "Parcel_ID", "CAMA_Link"):
+            cells[name][row] = cells[name][other]
+    for row in rows["blank-link"]:
+        cells["Link"][row] = ""
+        cells["CAMA_Link"][row] = f"{town.cousub}-"
+    neighbour = next(other for other in world.towns if other is not town)
+    for row in rows["other-town"]:
+        cells["Town_Name"][row] = neighbour.name
+        cells["CAMA_Link"][row] = f"{neighbour.cousub}-{cells['Link'][row]}"
+    for row in rows["null-string"]:
+        cells["Location"][row] = cells["Unit_Type"][row] = "<Null>"
+    for row in rows["area-disagrees"]:
+        cells["Shape_Area"][row] = round(cells["Shape_Area"][row] * 1.5, 3)
+    for row in rows["outside-town"]:
+        geometry[row] = shapely.transform(geometry[row], lambda xy: xy - (0, town.plan[3] + 2_500))
+    for row in rows["overlap"]:  # the lot was split, and the old boundary left standing over its other half
+        geometry[row] = shapely.union(geometry[row], geometry[row - 1])
+    return geometry, {name: pa.array(cells[name], column.type) for name, column in columns.items()}
+
+
+def _neighbours(fabric: Fabric) -> NDArray[np.int64]:
+    """Simple lots that share a side with the lot in the row before, no two of them in neighbouring rows."""
+    simple = (fabric.kind == LOT) & (fabric.unit == 0) & (shapely.get_num_geometries(fabric.geometry) == 1)
+    west, south, east, north = fabric.plan.T
+    beside = (east[:-1] == west[1:]) & (south[:-1] == south[1:]) & (north[:-1] == north[1:])
+    above = (north[:-1] == south[1:]) & (west[:-1] == west[1:]) & (east[:-1] == east[1:])
+    rows = 1 + np.flatnonzero(simple[:-1] & simple[1:] & (beside | above))
+    even: NDArray[np.int64] = rows[rows % 2 == 0]
+    return even
+
+
+def _layer(town: InventedTown) -> str:
+    return f"{town.name.replace(' ', '_')}_Parcels"
+
+
+def _write(rows: pa.Table, file: Path, town: InventedTown, kind: Format, own_names: bool) -> None:
+    """Write the file, whole or not at all."""
+    shapes = _as_multipolygons(shapely.from_wkb(rows["geometry"].to_numpy()))
+    if kind is GEOJSON:
+        to_degrees = Transformer.from_crs(CRS, kind.crs, always_xy=True)
+        shapes = shapely.transform(shapes, to_degrees.transform, interleaved=False)
+    # In feet nothing changes: without its grids PROJ takes EPSG:2234 and EPSG:6434 for the same, and so do we.
+    columns = rows.drop_columns(["geometry"])
+    if own_names:
+        columns = _as_the_town_names_them(columns)
+    elif kind is SHAPEFILE:
+        columns = columns.rename_columns([_SHAPEFILE_NAMES.get(name, name) for name in columns.column_names])
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".writing-") as scratch:
+        written = Path(scratch) / f"{_layer(town)}{kind.suffix}"
+        pyogrio.raw.write_arrow(
+            columns.append_column("geometry", pa.array(shapely.to_wkb(shapes), pa.binary())),
+            written,
+            layer=_layer(town),
+            driver=kind.driver,
+            geometry_name="geometry",
+            geometry_type="MultiPolygon",
+            crs=kind.crs,
+            **({"COORDINATE_PRECISION": "9"} if kind is GEOJSON else {}),  # a third of a thousandth of a foot
+        )
+        if town.dirty:
+            written.with_suffix(".prj").unlink()
+        (_zip(Path(scratch), written) if kind.zipped else written).replace(file)
+
+
+def _as_multipolygons(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    owners, index = np.unique(owner, return_inverse=True)
+    multi = np.full(len(shapes), None, dtype=object)
+    multi[owners] = shapely.multipolygons(parts, indices=index)
+    return multi
+
+
+def _as_the_town_names_them(columns: pa.Table) -> pa.Table:
+    """A town's own export: other names, fewer columns, one that nobody knows, and the persons who own the land."""
+    columns = columns.select(list(_TOWN_NAMES)).rename_columns(list(_TOWN_NAMES.values()))
+    nth = np.arange(1, len(columns) + 1)
+    for name, words in (
+        ("OWNER", "OWNER"),
+        ("CO_OWNER", "CO-OWNER"),
+        ("MAIL_ADDR", "MAIL LANE"),
+        ("MAIL_CITY", "CITY"),
+    ):
+        columns = columns.append_column(name, _joined(" ", np.full(len(nth), f"{CANARY} {words}"), nth))
+    return columns.append_column("TAX_SHEET", _joined(" ", np.full(len(nth), "SHEET"), nth // 200 + 1))
+
+
+def _zip(folder: Path, written: Path) -> Path:
+    """The shapefile's or geodatabase's files as one archive, beside them."""
+    files = sorted(written.rglob("*")) if written.is_dir() else sorted(folder.glob(f"{written.stem}.*"))
+    archive = folder / "archive"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        for file in files:
+            target.write(file, file.relative_to(folder))
+    return archive
+
+
+def load(context: DemoContext) -> dict[str, object]:
+    """The parcels' part of the demo: write the deliveries and submit each."""
+    deliveries = write_deliveries(context.world, context.folder, context.progress)
+    return {"files": [delivery.file.name for delivery in deliveries]}

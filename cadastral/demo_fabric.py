@@ -7,13 +7,14 @@ Everything is a rectangle in the plan of ``statewide.demo``; each corner of one 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 
-from statewide.demo import OUTLINE_STEP, SHORE_STEP, Ints, River, Town, World, scatter
+from statewide.demo import OUTLINE_STEP, SHORE_STEP, Ints, InventedTown, River, World, scatter
 
 LOT, ROAD, WATER, BEACH, OPEN = range(5)
 _NO_STREET = -1
@@ -49,7 +50,7 @@ class Fabric:
         return Fabric(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def draw_fabric(world: World, town: Town) -> Fabric:
+def draw_fabric(world: World, town: InventedTown) -> Fabric:
     """The town's parcels, exactly ``town.parcels`` of them, without a fault."""
     rng = np.random.default_rng([world.seed, town.town_no, 1])
     stacks = rng.integers(6, 25, 1 + town.parcels // 600) if town.parcels >= 200 else np.zeros(0, dtype=np.int64)
@@ -71,7 +72,7 @@ def draw_fabric(world: World, town: Town) -> Fabric:
     return _build_condominiums(world, _join_across_streets(fabric, split, rng), stacks, sites, rng)
 
 
-Side = tuple[int, int, int, int]
+Four = tuple[int, int, int, int]
 
 
 @dataclass
@@ -82,7 +83,7 @@ class _Region:
     south: int
     east: int
     north: int
-    streets: Side
+    streets: Four
     level: int = 0
     lengthwise: int | None = None
 
@@ -106,7 +107,7 @@ class _Layout:
     two lots deep. The village in the middle has small lots, the outskirts large ones, and some holdings stay whole.
     """
 
-    def __init__(self, town: Town, rivers: tuple[River, ...], seed: int, crowding: float) -> None:
+    def __init__(self, town: InventedTown, rivers: tuple[River, ...], seed: int, crowding: float) -> None:
         self.town = town
         self.rng = np.random.default_rng([seed, town.town_no])
         self.crowding = crowding
@@ -299,9 +300,9 @@ class _Layout:
         self.run_count += 1
         parity = self.run_count % 2
         origin = self.town.plan[0] if along else self.town.plan[1]
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             lot += 1
-            bounds = (low, land.south, high, land.north) if along else (land.west, low, land.east, high)
+            bounds: Four = (low, land.south, high, land.north) if along else (land.west, low, land.east, high)
             self._add(*bounds, LOT, street, 2 * ((low - origin) // 20) + 1 + parity, lot, self.run_count)
         return lot
 
@@ -324,7 +325,7 @@ class _Layout:
         self.rows.append((west, south, east, north, kind, street, number, self.block_count, lot, run))
 
 
-def _lay_out(world: World, town: Town, wanted: int, rng: np.random.Generator) -> Ints:
+def _lay_out(world: World, town: InventedTown, wanted: int, rng: np.random.Generator) -> Ints:
     """Rows of the layout, exactly as many as wanted: a little too many lots, then some owners hold two."""
     west, south, east, north = town.plan
     crowding = ((east - west) * (north - south) / wanted / 26_000) ** 0.5
@@ -342,7 +343,7 @@ def _lay_out(world: World, town: Town, wanted: int, rng: np.random.Generator) ->
     return rows
 
 
-def _polygons(world: World, town: Town, plan: Ints) -> NDArray[np.object_]:
+def _polygons(world: World, town: InventedTown, plan: Ints) -> NDArray[np.object_]:
     """The rectangles of the plan as polygons on the ground, with every vertex that a neighbour has."""
     west, south, east, north = plan.T
     town_west, town_south, town_east, town_north = town.plan

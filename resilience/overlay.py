@@ -14,6 +14,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from statewide.geometry import Repaired, repair
+
 Geometries = NDArray[np.object_]
 Clip = Callable[[shapely.Polygon, float, float, float, float], shapely.Geometry]
 
@@ -31,21 +33,11 @@ CHUNK = 20_000
 
 
 @dataclass(frozen=True)
-class Repair:
-    """One polygon of the layer that was invalid; the areas are those of the polygon before and after."""
-
-    polygon: int
-    reason: str
-    area_before_sqft: float
-    area_after_sqft: float
-
-
-@dataclass(frozen=True)
 class LayerIndex:
     """A layer cut into small valid pieces that do not overlap where they must not.
 
     Attributes:
-        repaired: one entry per invalid polygon given to ``index_layer``.
+        repaired: which of the polygons given to ``index_layer`` were invalid, why, and the area that mending moved.
         overlap_sqft: by class, the area that earlier polygons already covered and that was therefore not counted
             again. Classes without any are absent.
     """
@@ -53,7 +45,7 @@ class LayerIndex:
     pieces: Geometries
     classes: NDArray[np.int64]
     tree: shapely.STRtree
-    repaired: tuple[Repair, ...]
+    repaired: Repaired
     overlap_sqft: dict[int, float]
 
 
@@ -82,9 +74,9 @@ def index_layer(
     first of them, so that ``overlay`` counts it once. Polygons of different classes may overlap and both count,
     unless ``one_class_per_place``: then the first counts whatever its class, and areas never exceed the parcel's.
     """
-    polygons, repaired = _repair(shapely.force_2d(polygons))
+    repaired = repair(shapely.force_2d(polygons))
     classes = np.asarray(classes, dtype=np.int64)
-    pieces, owner = _subdivide_all(polygons, max_vertices)
+    pieces, owner = _subdivide_all(repaired.shapes, max_vertices)
     groups = np.zeros_like(classes) if one_class_per_place else classes
     rest, double_sqft = _drop_doubles(pieces, owner, groups[owner])
     overlap_sqft: dict[int, float] = {}
@@ -131,18 +123,6 @@ def _overlay_chunk(parcels: Geometries, index: LayerIndex, offset: int) -> Overl
     total = np.add.reduceat(area, first) if len(first) else area
     total[total < AREA_NOISE_SQFT] = 0.0
     return Overlaps(parcel[first] + offset, class_code[first], total)
-
-
-def _repair(polygons: Geometries) -> tuple[Geometries, tuple[Repair, ...]]:
-    """Valid polygons in place of invalid ones; those of which nothing is left become None."""
-    broken = np.flatnonzero(~shapely.is_valid(polygons) & ~shapely.is_missing(polygons))
-    mended = polygons.copy()
-    mended[broken] = shapely.make_valid(polygons[broken], method="structure", keep_collapsed=False)
-    record = tuple(
-        Repair(int(i), shapely.is_valid_reason(polygons[i]), shapely.area(polygons[i]), shapely.area(mended[i]))
-        for i in broken
-    )
-    return mended, record
 
 
 def _subdivide_all(polygons: Geometries, max_vertices: int) -> tuple[Geometries, NDArray[np.int64]]:

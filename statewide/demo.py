@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from math import ceil, pi, sqrt
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
-import shapely
-import typer
 from numpy.typing import NDArray
 from shapely import LineString, Polygon
 
+from statewide import register
+from statewide.database import connect
 from statewide.errors import BadArgument
-from statewide.settings import Settings, load_settings
+from statewide.settings import Settings
+from statewide.standard import load_standard
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,12 +52,14 @@ _MOST_WIDTH, _MOST_HEIGHT = 318_000.0, 65_000.0  # keeps a whole state's worth i
 _RIVER_SPACING = 30_000
 _DIRTY_EVERY = 12
 
-_FIRST = "Alder Thistle Quill Marl Sedge Wren Lark Pender Hollis Tamar Fallow Bram Curlew Gorse Heron Juniper Kestrel Loam"
+_FIRST = (
+    "Alder Thistle Quill Marl Sedge Wren Lark Pender Hollis Tamar Fallow Bram Curlew Gorse Heron Juniper Kestrel Loam"
+)
 _LAST = "brook mere combe stead wick holm cove fell garth ness"
 
 
 @dataclass(frozen=True, eq=False)
-class Town:
+class InventedTown:
     """One invented town; ``plan`` is west, south, east, north in plan feet, multiples of ten."""
 
     town_no: int
@@ -78,7 +80,7 @@ class Town:
 class River:
     """A river runs down the plan line ``east`` from ``head`` to the coast, in a bed ``bed`` plan feet wide.
 
-    ``flood_half_width`` are plan feet to either side at the ``stations`` (plan norths, ascending from the coast).
+    ``flood_half_width`` are plan feet to either side at the ``stations``, plan norths from the coast to above the head.
     """
 
     east: int
@@ -109,7 +111,7 @@ class Ground:
     river_heads: Ints
 
     def locate(self, east: Ints | Floats, north: Ints | Floats) -> Floats:
-        """Plan positions as an (n, 2) array of EPSG:6434 feet, to the thousandth so that it never depends on batching."""
+        """Plan positions as an (n, 2) array of EPSG:6434 feet, rounded so that no two calls differ."""
         x, y = east.astype(np.float64), north.astype(np.float64)
         x, y = self._shore(x, y)
         x = self._rivers(x, y)
@@ -121,8 +123,9 @@ class Ground:
             dy += shift_y * swing
         x, y = self._round_off(x + dx, y + dy)
         column, row = np.rint(east).astype(np.int64), np.rint(north).astype(np.int64)
-        x += 0.3 * scatter(column, row, self.seed)
-        y += 0.3 * scatter(column, row, self.seed + 1)
+        survey = np.where(row == 0, 0.05, 0.3)  # no two surveys agree to the foot; vertices of the shore are close
+        x += survey * scatter(column, row, self.seed)
+        y += survey * scatter(column, row, self.seed + 1)
         ground = np.column_stack((x + NORTH_WEST[0], y + NORTH_WEST[1] - self.height))
         return np.round(ground, 3)
 
@@ -130,10 +133,14 @@ class Ground:
         """Bays and headlands that fade inland, and on the very edge of the island the raggedness of a real shore."""
         size = min(1.0, min(self.width, self.height) / 5_000)
         dx, dy = np.zeros_like(x), np.zeros_like(y)
-        edges = ((y, x, self.width, dy, -1), (self.height - y, x, self.width, dy, 1))
-        edges += ((x, y, self.height, dx, -1), (self.width - x, y, self.height, dx, 1))
+        edges = (
+            (y, x, self.width, dy, -1),
+            (self.height - y, x, self.width, dy, 1),
+            (x, y, self.height, dx, -1),
+            (self.width - x, y, self.height, dx, 1),
+        )
         for edge, (inland, along, length, shift, outward) in enumerate(edges):
-            for octave, (wave, reach, depth) in enumerate(((3_100, 240, 2_000), (1_300, 85, 1_000), (430, 24, 400))):
+            for octave, (wave, reach, depth) in enumerate(((2_600, 340, 3_400), (1_100, 75, 1_000), (430, 20, 400))):
                 fade = np.clip(1 - np.maximum(inland, 0) / (depth * size), 0, 1) ** 3
                 seed = self.seed + 1_000 * edge + octave
                 shift += outward * reach * size * fade * ripple(along, wave * size, seed)
@@ -141,7 +148,10 @@ class Ground:
             # None at the corners, where two shores would cross; only the open coast has vertices for the finest waves.
             ragged = 0.11 * np.clip(np.minimum(along[rim], length - along[rim]) / 150, 0, 1)
             for octave, wave in enumerate((90, 42, 19, 8, 4) if edge == 0 else (90, 42)):
-                shift[rim] += wave * ragged * ripple(along[rim], wave, self.seed + 1_000 * edge + 10 + octave)
+                out = 1 + ripple(
+                    along[rim], wave, self.seed + 1_000 * edge + 10 + octave
+                )  # never in, past an inner vertex
+                shift[rim] += outward * wave * ragged * out
         return x + dx, y + dy
 
     def _rivers(self, x: Floats, y: Floats) -> Floats:
@@ -165,13 +175,10 @@ class Ground:
         return moved
 
     def _twirl(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        west, east, south, north = x.min(), x.max(), y.min(), y.max()
         x, y = x.copy(), y.copy()
+        west, east, south, north = x.min(), x.max(), y.min(), y.max()
         for centre_x, centre_y, radius, angle in self.twirls:
-            # 200: an earlier twirl may have carried points a little beyond the box they started in
-            if not (west - radius - 200 < centre_x < east + radius + 200):
-                continue
-            if not (south - radius - 200 < centre_y < north + radius + 200):
+            if not (west - radius < centre_x < east + radius and south - radius < centre_y < north + radius):
                 continue
             dx, dy = x - centre_x, y - centre_y
             distance = np.hypot(dx, dy) / radius
@@ -181,6 +188,7 @@ class Ground:
             dx, dy = dx[inside], dy[inside]
             x[inside] = centre_x + cos * dx - sin * dy
             y[inside] = centre_y + sin * dx + cos * dy
+            west, east, south, north = x.min(), x.max(), y.min(), y.max()
         return x, y
 
     def _round_off(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -201,7 +209,7 @@ class World:
     seed: int
     parcels: int
     ground: Ground
-    towns: tuple[Town, ...]
+    towns: tuple[InventedTown, ...]
     rivers: tuple[River, ...]
     coast: LineString
 
@@ -272,7 +280,7 @@ def make_world(towns: int, parcels: int, seed: int) -> World:
         parcels=parcels,
         ground=ground,
         towns=tuple(
-            Town(
+            InventedTown(
                 town_no=_FIRST_TOWN_NO + i,
                 name=names[i],
                 cousub=f"99{(_FIRST_TOWN_NO + i) % 1000:03d}",
@@ -303,7 +311,7 @@ def _plan_towns(
     height = min(sqrt(room) * 0.92, _MOST_HEIGHT)
     rows = min(towns, max(1, round(height / sqrt(room / towns))))
     width = 10 * round(room / height / 10)
-    per_row = np.diff(np.linspace(0, towns, rows + 1).round().astype(np.int64))
+    per_row = np.diff(np.linspace(0, towns, rows + 1).round().astype(np.int64)).tolist()
     plans: list[tuple[int, int, int, int]] = []
     first, norths = 0, [0]
     row_weights = [weights[: per_row[0]].sum()]
@@ -397,7 +405,7 @@ def _outline(ground: Ground, plan: tuple[int, int, int, int]) -> Polygon:
 
 
 def _river(ground: Ground, east: int, head: int, seed: int) -> River:
-    stations = np.arange(0, head + 1, OUTLINE_STEP, dtype=np.float64)
+    stations = np.arange(0, head + 300, OUTLINE_STEP, dtype=np.float64)
     # An estuary floods wide, a narrow valley little; the ripples are the lie of the land.
     half_width = (
         210
@@ -406,37 +414,54 @@ def _river(ground: Ground, east: int, head: int, seed: int) -> River:
         + 8 * ripple(stations, 60, seed + 112)
         + 260 * np.exp(-stations / 900)
     )
+    half_width = np.maximum(half_width, 60) * np.sqrt(np.clip((stations[-1] - stations) / 500, 0, 1))
     return River(
         east=east,
         head=head,
         bed=40,
         stations=stations,
-        flood_half_width=np.maximum(half_width, 60),
-        centreline=_line(ground, np.array([east]), stations[::-1].astype(np.int64)),
+        flood_half_width=half_width,
+        centreline=_line(ground, np.array([east]), np.arange(head, -1, -OUTLINE_STEP)),
     )
 
 
-def load_demo(
-    world: World, folder: Path, settings: Settings | None, progress: Callable[[str], None]
-) -> dict[str, object]:
-    """Write the invented files and, given settings, take them through the platform as a town's own would be.
+def run_demo(
+    settings: Settings, *, towns: int, parcels: int, seed: int, out: Path | None, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Invent a world and load it, or with ``out`` only write its files there.
 
-    Every part of group ``statewide.demo`` is called in the order of its name and reports what it did. Doing it
-    again with the same world writes nothing: the files are kept, and what the platform has it finds unchanged.
+    Doing it again with the same numbers writes nothing: the files are kept, and the platform finds them unchanged.
 
     Raises:
-        BadArgument: the folder holds something else.
+        BadArgument: the numbers make no world, or ``out`` holds other files.
     """
+    world = make_world(towns, parcels, seed)
+    folder = out or settings.home / "demo"
     _open_folder(folder, world)
-    context = DemoContext(world, folder, settings, progress)
-    parts: dict[str, object] = {}
-    for part in sorted(entry_points(group="statewide.demo"), key=lambda part: part.name):
-        parts[part.name] = part.load()(context)
-    return {**world.key, "folder": str(folder), "loaded": settings is not None, "parts": parts}
+    if out is None:
+        _register(settings, world)
+    context = DemoContext(world, folder, None if out else settings, say)
+    parts = {
+        part.name: part.load()(context)
+        for part in sorted(entry_points(group="statewide.demo"), key=lambda part: part.name)
+    }
+    done = "Wrote the files of" if out else "Loaded"
+    message = f"{done} {towns} invented towns with {parcels:,} parcels ({folder})."
+    return {"outcome": "ok", **world.key, "folder": str(folder), "parts": parts, "message": message}
+
+
+def _register(settings: Settings, world: World) -> None:
+    towns = [register.Town(town.cousub, town.town_no, town.name, town.outline) for town in world.towns]
+    with connect(settings) as connection:
+        register.add_invented_towns(connection, load_standard(), towns)
 
 
 def _open_folder(folder: Path, world: World) -> None:
-    """Make the folder, or keep it when it holds this world, or empty it when it holds another one of ours."""
+    """Make the folder, keep it when it holds this world, empty it when it holds another one of ours.
+
+    Raises:
+        BadArgument: it holds something else.
+    """
     label = folder / "world.json"
     if folder.exists() and any(folder.iterdir()):
         if not label.is_file():
@@ -446,29 +471,3 @@ def _open_folder(folder: Path, world: World) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     label.write_text(json.dumps(world.key) + "\n")
-
-
-def demo_command(
-    towns: Annotated[int, typer.Option(help="How many towns to invent.")] = 4,
-    parcels: Annotated[int, typer.Option(help="How many parcels they have in all.")] = 2_400,
-    seed: Annotated[int, typer.Option(help="Another number gives another island.")] = 7,
-    out: Annotated[Path | None, typer.Option(help="Only write the files, to this folder; load nothing.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Invent towns, clean and dirty, with a river and a coast that flood, and load them.
-
-    Example: statewide demo --towns 4 --parcels 2400
-    """
-    settings = load_settings()
-    world = make_world(towns, parcels, seed)
-    result = load_demo(
-        world,
-        out or settings.home / "demo",
-        settings if out is None else None,
-        lambda line: typer.echo(line, err=True) if sys.stderr.isatty() else None,
-    )
-    if as_json:
-        typer.echo(json.dumps(result))
-    else:
-        verb = "Wrote" if out else "Loaded"
-        typer.echo(f"{verb} {towns} invented towns with {parcels:,} parcels from {result['folder']}.")

@@ -178,7 +178,8 @@ def repair(shapes: Shapes) -> Repaired:
     area = shapely.area(result)
     empty = usable & ~(area > 0)
     for row in np.flatnonzero(empty & ~invalid):
-        why[int(row)], where[int(row)] = "it encloses no area", shapely.Point(shapely.get_coordinates(shapes[row])[0])
+        why[int(row)] = "it encloses no area"
+        where[int(row)] = None if shapely.is_empty(shapes[row]) else shapely.Point(shapely.get_coordinates(shapes[row])[0])
     result[empty] = None
     single = shapely.get_type_id(result) == 3
     result[single] = shapely.multipolygons(shapely.get_parts(result[single]), indices=np.arange(int(single.sum())))

@@ -66,7 +66,7 @@ def _geopackage(path: Path) -> Prescan:
             "The GeoPackage was saved with a write-ahead log; edits of a program that still had it open may be missing."
         )
     try:
-        database = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        database = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
         try:
             deadline = time.monotonic() + _SQL_SECONDS
             database.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)

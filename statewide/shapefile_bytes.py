@@ -107,7 +107,7 @@ def _survey(shp: Path, data: mmap.mmap, cpg: str | None) -> ShapefileFacts:
     gone = np.zeros(rows, dtype=bool)
     gone[: min(rows, len(table.deleted))] = table.deleted[:rows]
     if gone.any():
-        warnings.append(f"{int(gone.sum()):,} records are marked as deleted in the .dbf and were left out.")
+        warnings.append(f"Records marked as deleted in the .dbf, left out: {int(gone.sum()):,}.")
         how += f", less {int(gone.sum()):,} marked as deleted"
     warnings.extend(_cut_by_nul(table))
     encoding, encoding_how = _encoding(table, cpg)
@@ -219,7 +219,7 @@ def _cut_by_nul(table: _Table) -> list[str]:
         lost = int((after & ~nul & (cells != ord(" "))).any(axis=1).sum())
         if lost:
             name = field.name.decode("ascii", "replace")
-            warnings.append(f"In column {name}, {lost:,} texts hold a NUL character and are cut there.")
+            warnings.append(f"Texts in column {name} that hold a NUL character and are cut there: {lost:,}.")
     return warnings
 
 

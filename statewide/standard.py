@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -115,7 +115,10 @@ class Collection(_Law):
 
 
 class Geometry(_Law):
-    """Kind of shape of a table; always 2-D, in the storage CRS. `taken_from` names a referenced table whose shape is shown."""
+    """Kind of shape of a table; always 2-D, in the storage CRS.
+
+    `taken_from` names a referenced table whose shape is shown.
+    """
 
     type: Literal["MultiPolygon", "Point", "MultiLineString"]
     taken_from: Name | None = None
@@ -379,7 +382,9 @@ class Standard(_Law):
 
     def _check_persons(self) -> None:
         """A person's column is withheld by name, so no field may be reached by the same name."""
-        persons = {column_key(name): column.name for column in self.header.withheld for name in column.synonyms}
+        persons = {
+            column_key(name): column.name for column in self.header.withheld for name in (column.name, *column.synonyms)
+        }
         for table in self.tables.values():
             for field in table.town_fields:
                 for spelling in (field.name, *field.synonyms):
@@ -402,9 +407,6 @@ class Standard(_Law):
             if table.collection and table.collection.id == collection_id:
                 return table
         raise KeyError(collection_id)
-
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def schemas_folder() -> Traversable:
@@ -454,16 +456,20 @@ def _yaml_files(folder: Traversable) -> Iterator[Traversable]:
     return iter(sorted((path for path in folder.iterdir() if path.name.endswith(".yml")), key=lambda path: path.name))
 
 
+# Safe, and in C where PyYAML was built with it: every command reads the whole law first.
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def _load_yaml(path: Traversable) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_YAML_LOADER)
     except yaml.YAMLError as error:
         raise LawError(f"{_shown(path)}: is not YAML: {error}") from error
     except OSError as error:
         raise LawError(f"{_shown(path)}: cannot be read: {error.strerror}.") from error
 
 
-def _read(path: Traversable, model: type[ModelT]) -> ModelT:
+def _read[ModelT: BaseModel](path: Traversable, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate(_load_yaml(path))
     except ValidationError as error:
@@ -483,7 +489,7 @@ def _read_checks(path: Traversable) -> dict[str, Check]:
     return checks
 
 
-def _read_rows(path: Traversable, model: type[ModelT]) -> tuple[ModelT, ...]:
+def _read_rows[ModelT: BaseModel](path: Traversable, model: type[ModelT]) -> tuple[ModelT, ...]:
     rows = []
     for number, row in enumerate(csv.DictReader(path.read_text(encoding="utf-8").splitlines()), start=2):
         try:

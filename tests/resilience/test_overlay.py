@@ -145,8 +145,9 @@ def test_invalid_polygons_are_repaired_and_named() -> None:
     bow_tie = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
     spike = shapely.Polygon([(50, 0), (60, 0), (50, 0)])
     index = index_layer(array_of(shapely.box(20, 0, 30, 10), bow_tie, spike, None), np.array([1, 1, 1, 1]))
-    assert [(r.polygon, r.area_after_sqft) for r in index.repaired] == [(1, 50.0), (2, 0.0)]
-    assert "Self-intersection" in index.repaired[0].reason
+    assert index.repaired.repaired.tolist() == [False, True, False, False]
+    assert index.repaired.unusable.tolist() == [False, False, True, False]
+    assert index.repaired.why[1] == "the boundary crosses itself"
     assert overlay(array_of(shapely.box(0, 0, 100, 100)), index).area_sqft.tolist() == pytest.approx([150])
 
 

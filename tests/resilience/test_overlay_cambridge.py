@@ -62,7 +62,7 @@ def test_the_engine_finds_exactly_the_parcels_of_the_city(
     assert len(listed) == count
     assert set(ids[found.parcel[found.area_sqft > 0]]) == listed
     assert set(ids[found.parcel]) == listed  # those that merely touch included: there are none
-    assert index.repaired == ()
+    assert not index.repaired.why
     assert index.overlap_sqft == {}
     expected = shapely.area(shapely.intersection(list(parcels.values()), shapely.union_all(zones)))
     assert found.area_sqft == pytest.approx(expected[found.parcel], abs=0.01)

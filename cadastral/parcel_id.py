@@ -1,0 +1,52 @@
+"""The shared word of the rooms: a parcel's number and its CAMA link, normalised so that two spellings meet.
+
+Normalised forms serve for matching only; what the town wrote is kept beside them.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FIPS_LENGTH = 5
+
+
+def normalize_id(values: pa.Array) -> pa.Array:
+    """Capitals, one hyphen for any run of separators, no leading zeros in a part; empty becomes null.
+
+    Sample: ``"F18-68-3"`` → ``F18-68-3``, ``"40  40"`` → ``40-40``, ``"017/0012"`` → ``17-12``, ``"0-1"`` → ``0-1``.
+    """
+    text = pc.utf8_upper(values)
+    text = pc.replace_substring_regex(text, r"[\s_./\\-]+", "-")
+    text = pc.utf8_trim(text, "-")
+    # Twice, because neighbouring parts share their hyphen.
+    for _ in range(2):
+        text = pc.replace_substring_regex(text, r"(^|-)0+([0-9A-Z])", r"\1\2")
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def split_cama_link(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Town code and town's own link of CAMA links; split at the first hyphen only, for the link may have its own.
+
+    Sample: ``01080-206`` → ``01080``, ``206``; ``08070-134-41A`` → ``08070``, ``134-41A``; ``14300-`` → ``14300``, null;
+    ``206`` → null, null.
+    """
+    pattern = rf"^(?P<fips>[0-9]{{{FIPS_LENGTH}}})-(?P<link>.*)$"
+    parts = pc.extract_regex(values, pattern)
+    fips = pc.struct_field(parts, "fips")
+    link = pc.utf8_trim_whitespace(pc.struct_field(parts, "link"))
+    return fips, pc.if_else(pc.equal(link, ""), pa.scalar(None, pa.string()), link)
+
+
+def normalize_cama_link(values: pa.Array) -> pa.Array:
+    """``<town code>-<normalised link>``; null where the town's part is blank or the value is no CAMA link."""
+    fips, link = split_cama_link(values)
+    return pc.binary_join_element_wise(fips, normalize_id(link), "-")
+
+
+def make_cama_link(cousub_fips: str, links: pa.Array) -> pa.Array:
+    """The CAMA link that the State would make from a town's own link; null where the link is blank."""
+    trimmed = pc.utf8_trim_whitespace(links)
+    blank = pc.equal(trimmed, "")
+    joined = pc.binary_join_element_wise(pa.scalar(cousub_fips), trimmed, "-")
+    return pc.if_else(blank, pa.scalar(None, pa.string()), joined)

@@ -1,0 +1,139 @@
+"""A town's polygons → `cadastral.parcel`: what is peculiar to parcels on the walk through the hall.
+
+    numbers and links normalised, the town's words classed, each row asked whether it belongs here
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+from psycopg import sql
+
+from cadastral import checks
+from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, split_cama_link
+from statewide.conform import classify
+from statewide.crosswalk import Crosswalk
+from statewide.findings import FindingLog, plain_number
+from statewide.intake import Dataset, Outcome, Request, Rows, Say, TableCheck, take_in
+from statewide.register import Town, same_town
+from statewide.settings import Settings
+
+
+def submit(settings: Settings, request: Request, say: Say) -> Outcome:
+    """Take a town's parcels in (or only check them, if the request says so).
+
+    Raises:
+        InputError, PlatformError: as `statewide.intake.take_in`.
+    """
+    return take_in(settings, PARCELS, request, say)
+
+
+def facts(source: pa.Table, crosswalk: Crosswalk) -> dict[str, int]:
+    """Counts of numbers and links as given: blank ones, and rows that share one."""
+    found = {}
+    for field in ("parcel_id", "cama_link"):
+        if field not in crosswalk.mapping:
+            continue
+        values = source.column(crosswalk.mapping[field]).cast(pa.string())
+        counts = values.drop_null().value_counts().field("counts").to_numpy()
+        blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(values, "")), "")
+        found[f"blank_{field}"] = int(pc.sum(blank).as_py() or 0)
+        found[f"rows_sharing_a_{field}"] = int(counts[counts > 1].sum())
+    return found
+
+
+def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
+    """Add the platform's columns to the conformed rows, and check each row on its own."""
+    table = rows.conformed
+    given = {name: table.column(name).combine_chunks() for name in ("cama_link", "link", "parcel_id", "parcel_type")}
+    links = given["cama_link"]
+    if "cama_link" not in rows.crosswalk.mapping:
+        links = make_cama_link(town.cousub_fips, given["link"] if "link" in rows.crosswalk.mapping else given["parcel_id"])
+    area = shapely.area(rows.shapes)
+    filled = {
+        "cousub_fips": pa.repeat(pa.scalar(town.cousub_fips), len(table)),
+        "cama_link": links,
+        "cama_link_normalized": normalize_cama_link(links),
+        "parcel_id_normalized": normalize_id(given["parcel_id"]),
+        "parcel_type_class": classify(
+            "parcel_type_class", rows.crosswalk.mapping.get("parcel_type", "parcel_type"), given["parcel_type"], log
+        ),
+        "area_sqft": pa.array(area, from_pandas=True),
+        "crs_assumed": pa.repeat(pa.scalar(rows.crs.how == "assumed"), len(table)),
+    }
+    _check_numbers(rows, links, filled["cama_link_normalized"], filled["parcel_id_normalized"], town, log)
+    _check_areas(rows, area, log)
+    for name, values in filled.items():
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
+    return table
+
+
+def _check_numbers(
+    rows: Rows, links: pa.Array, links_normalized: pa.Array, ids_normalized: pa.Array, town: Town, log: FindingLog
+) -> None:
+    mapping, row_no = rows.crosswalk.mapping, rows.row_no
+    unnumbered = pc.and_(pc.is_null(links_normalized), pc.is_null(ids_normalized))
+    for number in row_no[unnumbered.to_numpy(zero_copy_only=False)]:
+        log.add("ID_MISSING", row_no=int(number), column=mapping.get("parcel_id"))
+    prefix, _ = split_cama_link(links)
+    register = {other.cousub_fips for other in log.standard.municipalities}
+    towns = rows.conformed.column("delivered_town").to_pylist()
+    known: dict[str, bool] = {}
+    for place, (link, fips, says) in enumerate(zip(links.to_pylist(), prefix.to_pylist(), towns, strict=True)):
+        number = int(row_no[place])
+        if says is not None and not known.setdefault(says, same_town(says, town)):
+            log.add("TOWN_MISMATCH", row_no=number, column=mapping.get("delivered_town"), value=says)
+        elif fips is not None and fips != town.cousub_fips and fips in register and says is None:
+            log.add("TOWN_MISMATCH", row_no=number, column=mapping.get("cama_link"), value=link)
+        elif link is not None and "cama_link" in mapping and (fips != town.cousub_fips or links_normalized[place].as_py() is None):
+            log.add("CAMA_LINK_MALFORMED", row_no=number, column=mapping["cama_link"], value=link)
+
+
+def _check_areas(rows: Rows, area: np.ndarray[tuple[int], np.dtype[np.float64]], log: FindingLog) -> None:
+    row_no = rows.row_no
+    tiny = log.check("TINY_PARCEL").limits["sqft_max"]
+    for place in np.flatnonzero(area < tiny):
+        log.add(
+            "TINY_PARCEL", row_no=int(row_no[place]), area_sqft=plain_number(float(area[place]), 2), shape=rows.shapes[place]
+        )
+    limits = log.check("AREA_DISAGREES").limits
+    said = rows.conformed.column("delivered_area_sqft").to_numpy()
+    differs = np.abs(said - area)
+    with np.errstate(invalid="ignore"):
+        wrong = (said > 0) & (differs > limits["sqft_max"]) & (differs > limits["ratio_max"] * said)
+    for place in np.flatnonzero(wrong):
+        log.add(
+            "AREA_DISAGREES",
+            row_no=int(row_no[place]),
+            column=rows.crosswalk.mapping.get("delivered_area_sqft"),
+            value=plain_number(float(said[place]), 2),
+            area_sqft=plain_number(float(area[place]), 2),
+        )
+
+
+PARCELS = Dataset(
+    table="parcel",
+    noun="parcels",
+    label="parcel_id",
+    any_of=("cama_link", "link", "parcel_id"),
+    facts=facts,
+    identify=identify,
+    checks=(
+        TableCheck(("TOWN_LOADED_TWICE",), checks.loaded_twice),
+        TableCheck(("DUPLICATE_ROW",), checks.duplicate_rows),
+        TableCheck(("DUPLICATE_ID",), checks.duplicate_ids),
+        TableCheck(("STACKED",), checks.stacks),
+        TableCheck(("OUTSIDE_TOWN",), checks.outside_town),
+        TableCheck(("STALE_ROWS",), checks.stale_rows),
+        TableCheck(("COUNT_DROP", "AREA_DROP"), checks.shrinkage),
+        TableCheck(("IDS_REPLACED",), checks.ids_replaced),
+        TableCheck(("MOVED",), checks.moved),
+    ),
+    derived={"stack_count": sql.SQL("count(*) OVER (PARTITION BY shape_hash)")},
+    sources=Path(__file__).parent / "sources",
+)

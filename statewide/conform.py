@@ -1,0 +1,201 @@
+"""Delivered values → the types, codes and limits of the standard; what does not fit becomes a finding.
+
+Work is done once per distinct value: a column is dictionary-encoded, its distinct values are read in Python, and the
+result is spread over the rows by take(). Nothing is cut short or guessed: a value that does not fit is left empty and
+reported with the value as given.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from statewide.crosswalk import Crosswalk
+from statewide.findings import FindingLog, plain_number
+from statewide.standard import StandardField, Table
+
+_ARROW_TYPES = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "date": pa.date32(),
+    "boolean": pa.bool_(),
+}
+_UNKNOWN_YEARS = {1899, 1900, 8888}
+"""Years that stand for "unknown" in exported dates (Esri's zero date, FEMA's 8/8/8888)."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def conform(table: Table, crosswalk: Crosswalk, rows: pa.Table, log: FindingLog) -> pa.Table:
+    """The delivered rows under the standard's names and types, `row_no` first.
+
+    Fields that no column fills are present and empty, so that later steps need not ask.
+    """
+    row_no = rows.column("row_no").combine_chunks()
+    columns: dict[str, pa.Array] = {"row_no": row_no}
+    for field in table.town_fields:
+        delivered = crosswalk.mapping.get(field.name)
+        if delivered is None:
+            columns[field.name] = pa.nulls(len(rows), _ARROW_TYPES[field.type])
+        else:
+            columns[field.name] = _column(field, delivered, rows.column(delivered), row_no, log)
+    return pa.table(columns)
+
+
+def classify(code_list: str, delivered_field: str, values: pa.Array, log: FindingLog) -> pa.Array:
+    """Codes of a delivered vocabulary; `unknown` for an empty value or a word that the list does not have.
+
+    Each unknown word is one finding with the number of its rows.
+    """
+    lookup = log.standard.code_lists[code_list].lookup()
+    encoded = values.dictionary_encode()
+    counts = np.bincount(
+        encoded.indices.drop_null().to_numpy(zero_copy_only=False), minlength=len(encoded.dictionary)
+    )
+    codes = []
+    for word, rows in zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True):
+        code = lookup.get(word.casefold().strip())
+        if code is None:
+            log.add("CODE_UNKNOWN", column=delivered_field, value=word, field=delivered_field, rows=plain_number(rows))
+        codes.append(code or "unknown")
+    taken = pa.array(codes, pa.string()).take(encoded.indices)
+    return pc.fill_null(taken, "unknown")
+
+
+def _column(
+    field: StandardField, delivered: str, values: pa.ChunkedArray, row_no: pa.Array, log: FindingLog
+) -> pa.Array:
+    encoded = values.combine_chunks().dictionary_encode()
+    parse = _PARSERS[field.type]
+    nothing = set(log.standard.header.null_spellings)
+    results: list[Any] = []
+    troubles: dict[int, str] = {}
+    placeholders: dict[int, str] = {}
+    for index, value in enumerate(encoded.dictionary.to_pylist()):
+        text = _CONTROL.sub(" ", value).strip() if isinstance(value, str) else value
+        if text is None or text == "":
+            results.append(None)
+        elif isinstance(text, str) and text.casefold() in nothing:
+            results.append(None)
+            placeholders[index] = text
+        else:
+            result, trouble = _fitted(field, text, parse)
+            results.append(result)
+            if trouble:
+                troubles[index] = trouble
+    indices = encoded.indices
+    if troubles or placeholders:
+        places = indices.to_numpy(zero_copy_only=False) if not indices.null_count else pc.fill_null(indices, -1).to_numpy()
+        shown = encoded.dictionary.to_pylist()
+        for index, word in placeholders.items():
+            rows = int((places == index).sum())
+            log.add("PLACEHOLDER_TEXT", column=delivered, value=word, field=field.title, rows=plain_number(rows))
+        for place in np.flatnonzero(np.isin(places, list(troubles))):
+            index = int(places[place])
+            log.add(
+                "VALUE_INVALID",
+                row_no=row_no[int(place)].as_py(),
+                column=delivered,
+                value=shown[index],
+                field=field.title,
+                why=troubles[index],
+                expected=_expected(field),
+            )
+    return pa.array(results, _ARROW_TYPES[field.type]).take(indices)
+
+
+def _fitted(field: StandardField, value: Any, parse: Callable[[Any], Any]) -> tuple[Any, str | None]:
+    """The value as the field's type and nothing wrong, or nothing and what is wrong."""
+    try:
+        result = parse(value)
+    except (ValueError, OverflowError):
+        return None, f"not {_KINDS[field.type]}"
+    if result is None:
+        return None, None
+    if field.minimum is not None and result < field.minimum:
+        return None, f"less than {field.minimum:g}"
+    if field.maximum is not None and result > field.maximum:
+        return None, f"more than {field.maximum:g}"
+    if field.max_length is not None and isinstance(result, str) and len(result) > field.max_length:
+        return None, f"longer than {field.max_length} characters"
+    if field.pattern is not None and isinstance(result, str) and not re.search(field.pattern, result):
+        return None, "not of the expected form"
+    return result, None
+
+
+def _expected(field: StandardField) -> str:
+    example = f", for example {field.examples[0]}" if field.examples else ""
+    return f"Give {_KINDS[field.type]}{example}."
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # an identifier that travelled as a number
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    return str(value)
+
+
+def _integer(value: Any) -> int | None:
+    number = float(str(value).replace(",", ""))
+    if number != number:
+        return None
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
+
+
+def _number(value: Any) -> float | None:
+    number = float(str(value).replace(",", "").removeprefix("$"))
+    if number in (float("inf"), float("-inf")):
+        raise ValueError
+    return None if number != number else number
+
+
+def _date(value: Any) -> dt.date | None:
+    if isinstance(value, dt.datetime):
+        day = value.date()
+    elif isinstance(value, dt.date):
+        day = value
+    elif isinstance(value, int | float):
+        # Esri's GeoJSON writes milliseconds since 1970.
+        day = (dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=float(value))).date()
+    else:
+        day = _date_from_text(value)
+    return None if day.year in _UNKNOWN_YEARS else day
+
+
+def _date_from_text(text: str) -> dt.date:
+    """Reads ``1/25/2024``, ``01/25/2024 12:00:00 AM``, ``2024-01-25``, ``2024/01/25 00:00:00+00``, ``20240125``."""
+    head = text.split("T")[0].split(" ")[0]
+    for form in ("%m/%d/%Y", "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d"):
+        try:
+            return dt.datetime.strptime(head, form).date()
+        except ValueError:
+            continue
+    raise ValueError(text)
+
+
+def _boolean(value: Any) -> bool:
+    word = str(value).casefold()
+    if word in ("t", "true", "y", "yes", "1"):
+        return True
+    if word in ("f", "false", "n", "no", "0"):
+        return False
+    raise ValueError
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "text": _text,
+    "integer": _integer,
+    "number": _number,
+    "date": _date,
+    "boolean": _boolean,
+}
+_KINDS = {"text": "text", "integer": "a whole number", "number": "a number", "date": "a date", "boolean": "yes or no"}

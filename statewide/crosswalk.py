@@ -1,0 +1,179 @@
+"""A town's columns → the standard's fields: proposed with scores, every column accounted for.
+
+A column ends mapped, ignored by a rule of the law with its reason, withheld because it holds persons, or unmapped and
+reported. Saved mappings of the town come first, then its reviewed file ``sources/<town>.yml``, then name and values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from statewide.standard import Standard, StandardField, Table
+
+DBF_NAME_LENGTH = 10
+"""A shapefile cuts column names after ten characters (dBASE III)."""
+
+_NAME_EXACT, _NAME_CUT, _PROFILE_ONLY = 1.0, 0.9, 0.6
+_ACCEPT = 0.55
+_SAMPLE = 5000
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a column fits a field: by its name, by what its values look like, and together (0 to 1)."""
+
+    field: str
+    column: str
+    name: float
+    values: float | None
+    total: float
+
+
+@dataclass(frozen=True)
+class Crosswalk:
+    """Where every delivered column goes.
+
+    `mapping` is field → column; `ignored` and `withheld` are column → reason; `how` is field → "saved", "reviewed" or
+    "detected".
+    """
+
+    mapping: dict[str, str]
+    how: dict[str, str]
+    ignored: dict[str, str]
+    withheld: dict[str, str]
+    unmapped: tuple[str, ...]
+    scores: tuple[Score, ...]
+    rivals: dict[str, str] = field(default_factory=dict)
+
+    def account(self) -> dict[str, dict[str, str]]:
+        """Every column of the file and what became of it, for the ledger."""
+        account = {column: {"fate": "mapped", "field": name, "how": self.how[name]} for name, column in self.mapping.items()}
+        account |= {column: {"fate": "ignored", "reason": reason} for column, reason in self.ignored.items()}
+        account |= {column: {"fate": "withheld", "reason": reason} for column, reason in self.withheld.items()}
+        return account | {column: {"fate": "unmapped"} for column in self.unmapped}
+
+
+def propose(
+    standard: Standard,
+    table: Table,
+    rows: pa.Table,
+    *,
+    saved: Mapping[str, str] | None = None,
+    reviewed: Mapping[str, Any] | None = None,
+) -> Crosswalk:
+    """Propose where each column of a delivery goes.
+
+    Args:
+        rows: the delivered attribute columns, under the town's names.
+        saved: field → column of the town's last published delivery.
+        reviewed: ``mapping`` (field → column) and ``ignored`` (column → reason) from the town's source file.
+    """
+    columns = list(rows.column_names)
+    withheld = _withheld(standard, columns)
+    open_columns = [column for column in columns if column not in withheld]
+    reviewed_ignored = dict((reviewed or {}).get("ignored") or {})
+    ignored = {column: str(reviewed_ignored[column]) for column in open_columns if column in reviewed_ignored}
+    mapping: dict[str, str] = {}
+    how: dict[str, str] = {}
+    for source, label in (((reviewed or {}).get("mapping") or {}, "reviewed"), (saved or {}, "saved")):
+        for name, column in source.items():
+            free = column in open_columns and column not in ignored and column not in mapping.values()
+            if free and name not in mapping:
+                mapping[name], how[name] = column, label
+    for column in open_columns:
+        if column not in mapping.values() and column not in ignored and (reason := _ignored_by_law(table, column)):
+            ignored[column] = reason
+    left = [column for column in open_columns if column not in ignored and column not in mapping.values()]
+    scores = [score for column in left for score in _scores(table, column, rows.column(column))]
+    rivals: dict[str, str] = {}
+    taken: set[str] = set()
+    for score in sorted(scores, key=lambda item: (-item.total, columns.index(item.column), item.field)):
+        if score.total < _ACCEPT or score.column in taken:
+            continue
+        if score.field not in mapping:
+            mapping[score.field], how[score.field] = score.column, "detected"
+            taken.add(score.column)
+        elif score.name >= _NAME_CUT and how[score.field] == "detected":
+            rivals.setdefault(score.field, score.column)
+    unmapped = tuple(column for column in left if column not in taken)
+    shown = tuple(sorted(scores, key=lambda item: (item.column, -item.total)))
+    return Crosswalk(mapping, how, ignored, withheld, unmapped, shown, rivals)
+
+
+def folded(name: str) -> str:
+    """One spelling of a column's name: ``Town Name``, ``TOWN_NAME`` and ``townname`` meet."""
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
+
+
+def _name_score(column: str, spellings: Sequence[str]) -> float:
+    seen = folded(column)
+    best = 0.0
+    for spelling in spellings:
+        if seen == folded(spelling):
+            return _NAME_EXACT
+        if len(column) >= DBF_NAME_LENGTH - 2 and column.casefold() == spelling.casefold()[:DBF_NAME_LENGTH]:
+            best = _NAME_CUT
+    return best
+
+
+def _scores(table: Table, column: str, values: pa.ChunkedArray) -> list[Score]:
+    found = []
+    for candidate in table.town_fields:
+        by_name = _name_score(column, (candidate.name, *candidate.synonyms))
+        by_values = _profile_score(candidate, values)
+        # A name counts alone; values alone count only for fields whose profile says much, and never above a name.
+        total = by_name * (1.0 if by_values is None else 0.8 + 0.2 * by_values)
+        if not by_name and by_values is not None and by_values > 0.95 and _telling(candidate):
+            total = _PROFILE_ONLY * by_values
+        if total > 0:
+            found.append(Score(candidate.name, column, by_name, by_values, round(total, 3)))
+    return found
+
+
+def _telling(candidate: StandardField) -> bool:
+    """Whether a field's values are peculiar enough to be known without a name (a CAMA link is, a bare number is not)."""
+    return candidate.profile is not None and candidate.profile.pattern is not None and r"\d{5}-" in candidate.profile.pattern
+
+
+def _profile_score(candidate: StandardField, values: pa.ChunkedArray) -> float | None:
+    """Share of the filled values that look like the field's, halved when they repeat more or less than they should."""
+    profile = candidate.profile
+    if profile is None or profile.pattern is None:
+        return None
+    sample = values.slice(0, _SAMPLE).cast(pa.string(), safe=False) if _castable(values.type) else None
+    if sample is None:
+        return 0.0
+    filled = pc.utf8_trim_whitespace(sample.drop_null())
+    filled = filled.filter(pc.greater(pc.utf8_length(filled), 0))
+    if not len(filled):
+        return None
+    share = float(pc.mean(pc.cast(pc.match_substring_regex(filled, profile.pattern), pa.float64())).as_py())
+    distinct = len(pc.unique(filled)) / len(filled)
+    repeats_rightly = (profile.distinct_share_min or 0) <= distinct <= (profile.distinct_share_max or 1)
+    return share if repeats_rightly or len(filled) < 20 else share / 2
+
+
+def _castable(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind))
+
+
+def _ignored_by_law(table: Table, column: str) -> str | None:
+    for rule in table.ignored_columns:
+        if _name_score(column, rule.names) >= _NAME_CUT:
+            return rule.reason
+    return None
+
+
+def _withheld(standard: Standard, columns: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for column in columns:
+        for person in standard.header.withheld:
+            if _name_score(column, (person.name, *person.synonyms)) >= _NAME_CUT:
+                found[column] = person.title
+    return found

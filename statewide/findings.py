@@ -1,0 +1,141 @@
+"""What is wrong in a delivery, as data: which check, how grave, whose to mend, where, and in which words.
+
+Sentences, fixes, owners and severities come from ``schemas/checks.yml``; code names a check and fills in the braces.
+A finding never carries a value of a withheld column: those are stripped before any check sees the rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from shapely.geometry.base import BaseGeometry
+
+from statewide.standard import NOT_EVALUATED, SEVERITIES, Check, Owner, Severity, Standard
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found. `row_no` counts delivered rows from 1; `shape` is in the storage CRS."""
+
+    code: str
+    severity: Severity
+    owner: Owner
+    title: str
+    sentence: str
+    fix: str
+    row_no: int | None = None
+    column: str | None = None
+    value: str | None = None
+    shape: BaseGeometry | None = None
+
+
+@dataclass
+class FindingLog:
+    """The findings of one delivery, under the profile of its collection year."""
+
+    standard: Standard
+    dataset: str
+    year: int
+    town: str
+    cousub_fips: str
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(
+        self,
+        code: str,
+        *,
+        row_no: int | None = None,
+        column: str | None = None,
+        value: object = None,
+        shape: BaseGeometry | None = None,
+        **words: object,
+    ) -> None:
+        """Record a finding; `words` fill the braces of the check's sentence and fix.
+
+        Raises:
+            KeyError: the law has no such check, or its sentence has a brace that was not filled.
+        """
+        check = self.check(code)
+        filled: dict[str, Any] = {
+            "town": self.town,
+            "cousub_fips": self.cousub_fips,
+            "year": self.year,
+            "column": column,
+            "value": _quoted(value),
+            **words,
+        }
+        self.findings.append(
+            Finding(
+                code=code,
+                severity=check.severity_in(self.year),
+                owner=check.owner,
+                title=check.title,
+                sentence=check.sentence.format_map(filled),
+                fix=check.fix.format_map(filled),
+                row_no=row_no,
+                column=column,
+                value=None if value is None else str(value),
+                shape=shape,
+            )
+        )
+
+    def check(self, code: str) -> Check:
+        """The check of that code."""
+        return self.standard.checks[code]
+
+    def not_evaluated(self, check: str, why: str) -> None:
+        """Record that a check could not run, which blocks: it is not a pass."""
+        self.add(NOT_EVALUATED, check=check, why=why)
+
+    def held_rows(self) -> dict[int, list[str]]:
+        """Rows with an ERROR, and the codes that hold each."""
+        held: dict[int, list[str]] = {}
+        for finding in self.findings:
+            if finding.severity == "ERROR" and finding.row_no is not None:
+                reasons = held.setdefault(finding.row_no, [])
+                if finding.code not in reasons:
+                    reasons.append(finding.code)
+        return held
+
+    def blocking(self, accepted: Iterable[str] = ()) -> list[Finding]:
+        """Findings that refuse the delivery, those aside that the town accepted."""
+        waived = set(accepted)
+        return [finding for finding in self.findings if finding.severity == "BLOCK" and finding.code not in waived]
+
+    def counts(self) -> dict[str, int]:
+        """Findings per check, the gravest first, then by code."""
+        graveness = {finding.code: SEVERITIES.index(finding.severity) for finding in self.findings}
+        counter = Counter(finding.code for finding in self.findings)
+        return dict(sorted(counter.items(), key=lambda item: (graveness[item[0]], item[0])))
+
+    def sorted(self) -> Iterator[Finding]:
+        """The gravest first, then by check, then by row."""
+        return iter(
+            sorted(
+                self.findings,
+                key=lambda finding: (SEVERITIES.index(finding.severity), finding.code, finding.row_no or 0),
+            )
+        )
+
+
+def plain_number(number: float, decimals: int = 0) -> str:
+    """A number as a person writes it: ``12,345.6``."""
+    return f"{number:,.{decimals}f}"
+
+
+def plain_share(share: float) -> str:
+    """A share as a percentage that never rounds something to nothing or nearly all to all: ``99.9 %``."""
+    percent = share * 100
+    if 0 < percent < 0.1:
+        return "less than 0.1 %"
+    if 99.9 < percent < 100:
+        return "more than 99.9 %"
+    return f"{percent:.1f} %" if percent % 1 else f"{percent:.0f} %"
+
+
+def _quoted(value: object) -> str:
+    return "an empty value" if value is None else f"“{value}”"
+

@@ -1,0 +1,212 @@
+"""The record of a delivery: submission, findings, held rows, and the ledger that must balance.
+
+``rows read = published + held + ignored`` and ``area read = published + held + moved by repairs``; what was published is
+counted and measured by PostGIS, the rest by us, so the two keep an eye on each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import shapely
+from psycopg.types.json import Jsonb
+
+from statewide.database import Connection
+from statewide.errors import LedgerUnbalanced
+from statewide.findings import Finding
+from statewide.geometry import Shapes
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Rows and square feet: what came in and what became of it."""
+
+    rows_read: int
+    rows_published: int
+    rows_held: int
+    rows_ignored: int
+    area_read_sqft: float
+    area_published_sqft: float
+    area_held_sqft: float
+    area_repaired_sqft: float
+
+    def all_held(self) -> Ledger:
+        """The books of a refused delivery: nothing was published, every row is held by the gate."""
+        return Ledger(
+            self.rows_read, 0, self.rows_read - self.rows_ignored, self.rows_ignored,
+            self.area_read_sqft, 0.0, self.area_read_sqft, 0.0,
+        )
+
+    def require_balance(self, tolerance_sqft: float) -> None:
+        """Stop the load if anything went missing.
+
+        Raises:
+            LedgerUnbalanced: rows or area do not add up.
+        """
+        rows = self.rows_read - self.rows_published - self.rows_held - self.rows_ignored
+        area = math.fsum(
+            (self.area_read_sqft, -self.area_published_sqft, -self.area_held_sqft, -self.area_repaired_sqft)
+        )
+        if rows or not abs(area) <= tolerance_sqft:
+            raise LedgerUnbalanced(
+                f"The ledger does not balance: {rows} rows and {area:.3f} sq ft are unaccounted for. "
+                "Nothing was changed; please report this as a bug with the file."
+            )
+
+
+def record_submission(
+    connection: Connection,
+    summary: Mapping[str, Any],
+    *,
+    received_at: Any,
+    accepted: Mapping[str, str],
+    standard_version: str,
+    software_version: str,
+) -> None:
+    """Write the submission's row."""
+    connection.execute(
+        "INSERT INTO statewide.submission (submission_id, dataset, cousub_fips, year, file_name, file_sha256,"
+        " received_at, outcome, accepted, summary, standard_version, software_version)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            summary["submission"],
+            summary["dataset"],
+            summary["cousub_fips"],
+            summary["year"],
+            summary["file"]["name"],
+            summary["file"]["sha256"],
+            received_at,
+            summary["outcome"],
+            Jsonb(dict(accepted)),
+            Jsonb(dict(summary)),
+            standard_version,
+            software_version,
+        ],
+    )
+
+
+def record_ledger(
+    connection: Connection, submission_id: str, ledger: Ledger, source_columns: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Write the ledger; the database's own constraints check the balance once more."""
+    entries = asdict(ledger)
+    connection.execute(
+        "INSERT INTO statewide.ledger (submission_id, rows_read, rows_published, rows_held, rows_ignored,"
+        " area_read_sqft, area_published_sqft, area_held_sqft, area_repaired_sqft, source_columns)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [submission_id, *entries.values(), Jsonb(dict(source_columns))],
+    )
+
+
+def record_findings(connection: Connection, submission_id: str, findings: Iterable[Finding], srid: int) -> None:
+    """COPY the findings, in the order given."""
+    with connection.cursor() as cursor, cursor.copy(
+        "COPY statewide.finding (submission_id, finding_no, check_code, severity, owner, row_no, column_name, value,"
+        " sentence, fix, geom) FROM STDIN"
+    ) as copy:
+        for number, finding in enumerate(findings, start=1):
+            shape = None if finding.shape is None else _hex(finding.shape, srid)
+            copy.write_row(
+                (
+                    submission_id, number, finding.code, finding.severity, finding.owner, finding.row_no,
+                    finding.column, finding.value, finding.sentence, finding.fix, shape,
+                )
+            )
+
+
+def record_held_rows(
+    connection: Connection,
+    submission_id: str,
+    held: Mapping[int, list[str]],
+    source: pa.Table,
+    shapes: Shapes,
+    srid: int,
+) -> None:
+    """Keep held rows whole: every delivered column (persons stripped by the caller) and the shape as it came.
+
+    Args:
+        source: delivered columns and `row_no`; `shapes` are in the same order.
+    """
+    places = {row_no: place for place, row_no in enumerate(source.column("row_no").to_pylist())}
+    with connection.cursor() as cursor, cursor.copy(
+        "COPY statewide.held_row (submission_id, row_no, reasons, attributes, geom) FROM STDIN"
+    ) as copy:
+        for row_no, reasons in sorted(held.items()):
+            attributes = source.slice(places[row_no], 1).to_pylist()[0]
+            del attributes["row_no"]
+            shape = shapes[places[row_no]]
+            copy.write_row(
+                (
+                    submission_id, row_no, reasons, json.dumps(attributes, default=str, ensure_ascii=False).replace("\\u0000", ""),
+                    None if shape is None or not _finite(shape) else _hex(shape, srid),
+                )
+            )
+
+
+def record_publication(
+    connection: Connection, summary: Mapping[str, Any], *, renew: bool, publication_id: str
+) -> None:
+    """Point the town at this delivery; the publication's identifier changes only when a row did."""
+    connection.execute(
+        "INSERT INTO statewide.publication AS p (cousub_fips, dataset, publication_id, submission_id, year,"
+        " rows_published, rows_held, published_at) VALUES (%(town)s, %(dataset)s, %(publication)s, %(submission)s,"
+        " %(year)s, %(published)s, %(held)s, now()) ON CONFLICT (cousub_fips, dataset) DO UPDATE SET"
+        " submission_id = excluded.submission_id, year = excluded.year, rows_published = excluded.rows_published,"
+        " rows_held = excluded.rows_held,"
+        " publication_id = CASE WHEN %(renew)s THEN excluded.publication_id ELSE p.publication_id END,"
+        " published_at = CASE WHEN %(renew)s THEN excluded.published_at ELSE p.published_at END",
+        {
+            "town": summary["cousub_fips"],
+            "dataset": summary["dataset"],
+            "publication": publication_id,
+            "submission": summary["submission"],
+            "year": summary["year"],
+            "published": summary["rows"]["published"],
+            "held": summary["rows"]["held"],
+            "renew": renew,
+        },
+    )
+
+
+def save_crosswalk(connection: Connection, summary: Mapping[str, Any], mapping: Mapping[str, str]) -> None:
+    """Remember which column filled which field, for the town's next delivery."""
+    connection.execute(
+        "INSERT INTO statewide.crosswalk (cousub_fips, dataset, mapping, submission_id, saved_at)"
+        " VALUES (%s, %s, %s, %s, now()) ON CONFLICT (cousub_fips, dataset) DO UPDATE SET"
+        " mapping = excluded.mapping, submission_id = excluded.submission_id, saved_at = excluded.saved_at",
+        [summary["cousub_fips"], summary["dataset"], Jsonb(dict(mapping)), summary["submission"]],
+    )
+
+
+def saved_crosswalk(connection: Connection, town: str, dataset: str) -> dict[str, str]:
+    """The mapping that the town's last published delivery used; empty for a first delivery."""
+    row = connection.execute(
+        "SELECT mapping FROM statewide.crosswalk WHERE cousub_fips = %s AND dataset = %s", [town, dataset]
+    ).fetchone()
+    return dict(row[0]) if row else {}
+
+
+def history(connection: Connection, town: str, dataset: str) -> list[dict[str, Any]]:
+    """Submissions of a town, the newest first, as their summaries with number, time and reasons of acceptance."""
+    rows = connection.execute(
+        "SELECT submission_no, received_at, accepted, summary FROM statewide.submission"
+        " WHERE cousub_fips = %s AND dataset = %s ORDER BY submission_no DESC",
+        [town, dataset],
+    ).fetchall()
+    return [
+        {"number": number, "received_at": received_at.isoformat(), "accepted": accepted, **summary}
+        for number, received_at, accepted, summary in rows
+    ]
+
+
+def _hex(shape: Any, srid: int) -> str:
+    return str(shapely.to_wkb(shapely.set_srid(shape, srid), hex=True, include_srid=True))
+
+
+def _finite(shape: Any) -> bool:
+    return bool((abs(shapely.get_coordinates(shape)) < math.inf).all())
