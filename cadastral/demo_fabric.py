@@ -40,7 +40,9 @@ class Fabric:
     unit: Ints
     """Number of the condominium unit, 0 for none."""
     site: NDArray[np.bool_]
-    """The common land of a condominium, from which the units are cut out."""
+    """The common land of a condominium whose units are cut out of it."""
+    stamp: NDArray[np.bool_]
+    """A unit cut out of a site. The other units are stacked, all in the shape of their lot."""
 
     def __len__(self) -> int:
         return len(self.geometry)
@@ -68,6 +70,7 @@ def draw_fabric(world: World, town: InventedTown) -> Fabric:
         lot=rows[:, 8],
         unit=np.zeros(len(rows), dtype=np.int64),
         site=np.zeros(len(rows), dtype=bool),
+        stamp=np.zeros(len(rows), dtype=bool),
     )
     return _build_condominiums(world, _join_across_streets(fabric, split, rng), stacks, sites, rng)
 
@@ -448,6 +451,7 @@ def _build_condominiums(world: World, fabric: Fabric, stacks: Ints, sites: Ints,
         drawn.geometry[row + 1 : row + 1 + units] = stamps
         drawn.unit[row : row + 1 + units] = np.arange(units + 1)
         drawn.site[row] = True
+        drawn.stamp[row + 1 : row + 1 + units] = True
     return drawn
 
 

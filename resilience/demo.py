@@ -6,6 +6,8 @@ boundaries and never overlap. One corner of the island lies outside the map's pa
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +21,18 @@ from pyproj import Transformer
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
+from resilience.flood import LAYER, load_flood_zones
+from resilience.parcel_hazard import overlay_parcels
+from statewide.database import connect
 from statewide.demo import CRS, DemoContext, Floats, Ground, River, World, ripple
+from statewide.standard import load_standard
 
-VERSION = "2025-07-08"
 STUDY = "99001C"
 FLOOD_CRS = "EPSG:4269"
 NOT_POPULATED = -9999.0
+
+_VERSION = "demo-"
+_EFFECTIVE_ON = dt.date(2025, 7, 8)
 
 _OFFSHORE = 1_800  # plan feet of open water that the panels map
 _PANEL = 2_500  # the smallest side of a panel
@@ -230,6 +238,30 @@ def _write(file: Path, layer: str, shapes: NDArray[np.object_], columns: dict[st
 
 
 def load(context: DemoContext) -> dict[str, object]:
-    """The flood map's part of the demo: write it, load it, and overlay the parcels with it."""
+    """The flood map's part of the demo: write it and, unless only files are wanted, load it and overlay the parcels.
+
+    A real flood map is never replaced by the invented one; then nothing is loaded, and the answer says so.
+    """
     zones, coverage = write_flood_map(context.world, context.folder)
-    return {"files": [zones.name, coverage.name]}
+    if context.settings is None:
+        return {"files": [zones.name, coverage.name]}
+    standard = load_standard()
+    version = f"{_VERSION}{hashlib.sha256(zones.read_bytes()).hexdigest()[:8]}"
+    with tempfile.TemporaryDirectory(prefix="statewide-") as work, connect(context.settings) as connection:
+        current = connection.execute(
+            "SELECT layer_version FROM resilience.hazard_layer_version WHERE layer = %s AND is_current", [LAYER]
+        ).fetchone()
+        if current and not current[0].startswith(_VERSION):
+            return {"outcome": "skipped", "why": f"The flood map {current[0]} is loaded and stays."}
+        loaded = load_flood_zones(
+            connection,
+            standard,
+            zones,
+            version=version,
+            work=Path(work),
+            coverage=coverage,
+            effective_on=_EFFECTIVE_ON,
+            say=context.progress,
+        )
+        connection.commit()
+        return {"zones": loaded, "overlay": overlay_parcels(connection, standard, say=context.progress)}

@@ -197,7 +197,8 @@ def _zones(standard: Standard, reading: Reading) -> tuple[pa.Table, Shapes, dict
     crosswalk = propose(standard, table, given.drop_columns(["row_no"]))
     if "fld_zone" not in crosswalk.mapping:
         raise UnreadableDelivery(
-            f"{reading.path_name} has no column FLD_ZONE in its layer {reading.layer.name}; it is not FEMA's {ZONES_LAYER}."
+            f"The layer {reading.layer.name} of {reading.path_name} lacks the column FLD_ZONE; "
+            f"it is not FEMA's {ZONES_LAYER}."
         )
     log = FindingLog(standard, "flood_zone", dt.date.today().year, "", "")
     rows = conform(table, crosswalk, _without_placeholders(given), log)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,14 +18,15 @@ import shapely
 from psycopg import sql
 
 from resilience.flood import LAYER
-from resilience.overlay import Geometries, LayerIndex, index_layer, overlay
+from resilience.overlay import CHUNK, Geometries, LayerIndex, index_layer, overlay
 from statewide.database import Connection, read_sql
 from statewide.errors import BadArgument
+from statewide.register import Town
 from statewide.replace import lock_town
 from statewide.standard import Standard
 
-_CHUNK = 20_000
-_NOT_MAPPED, _NO_ZONE, _MINIMAL = "not_mapped", "no_zone", "minimal"
+NOT_MAPPED, NO_ZONE, MINIMAL = "not_mapped", "no_zone", "minimal"
+"""Classes of the list that no line of FEMA's gives, and the one that a known hazard is worse than."""
 
 
 class Zone(NamedTuple):
@@ -38,14 +38,6 @@ class Zone(NamedTuple):
     static_bfe_ft: float | None = None
     v_datum: str | None = None
     depth_ft: float | None = None
-
-
-class Stale(NamedTuple):
-    """A parcel that has to be computed."""
-
-    parcel_uid: uuid.UUID
-    submission_id: uuid.UUID
-    shape_hash: uuid.UUID
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class Severity:
 
     def is_hazard(self, zone_class: str) -> bool:
         """Whether the class is worse than minimal."""
-        return self.rank.get(zone_class, 0) > self.rank[_MINIMAL]
+        return self.rank.get(zone_class, 0) > self.rank[MINIMAL]
 
     def order(self, zone_class: str) -> tuple[int, int, str]:
         """Sorts classes, the one that counts first."""
@@ -100,129 +92,151 @@ def overlay_parcels(
     connection: Connection,
     standard: Standard,
     *,
-    town: str | None = None,
+    town: Town | None = None,
     full: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Bring ``parcel_hazard`` up to date with the parcels and the current flood zones; commits after each town.
 
     Args:
-        town: code of the only town to do; all that have parcels if None.
+        town: the only town to do; all that have parcels if None.
         full: compute every parcel anew, changed or not.
 
     Raises:
         BadArgument: no flood zones were loaded yet, or the town has no parcels.
     """
+    _current(connection)
+    towns = [
+        code
+        for (code,) in connection.execute(
+            "SELECT cousub_fips FROM statewide.publication"
+            " WHERE dataset = 'parcel' AND cousub_fips = coalesce(%s, cousub_fips) ORDER BY cousub_fips",
+            [town.cousub_fips if town else None],
+        ).fetchall()
+    ]
+    if town and not towns:
+        raise BadArgument(f"{town.town_name} has no published parcels to lay over the zones.")
+    done = [_Done(0, 0, 0.0)]
+    for code in towns:
+        done.append(_overlay_town(connection, standard, code, full))
+        connection.commit()
+        say(f"{code}: {done[-1].computed:,} parcels computed, {done[-1].unchanged:,} unchanged")
+    current = _current(connection)
+    classes = connection.execute(
+        "SELECT worst_class, count(*) FROM resilience.parcel_hazard"
+        " WHERE layer = %s AND cousub_fips = ANY(%s) GROUP BY worst_class ORDER BY worst_class",
+        [LAYER, towns],
+    ).fetchall()
+    computed = sum(town_done.computed for town_done in done)
+    return {
+        "outcome": "ok" if computed else "unchanged",
+        "layer": LAYER,
+        "version": current.version,
+        "towns": len(towns),
+        "parcels": {"computed": computed, "unchanged": sum(town_done.unchanged for town_done in done)},
+        "worst_class": dict(classes),
+        "zones_overlap_sqft": round(sum(town_done.overlap_sqft for town_done in done), 2),
+        "coverage": "given" if current.has_coverage else "zones only: what lies in no zone is not mapped",
+    }
+
+
+class _Current(NamedTuple):
+    load_id: uuid.UUID
+    version: str
+    has_coverage: bool
+
+
+class _Done(NamedTuple):
+    computed: int
+    unchanged: int
+    overlap_sqft: float
+
+
+def _current(connection: Connection) -> _Current:
+    """The current version of the layer, which stays so until the end of the transaction."""
     row = connection.execute(
         "SELECT layer_load_id, layer_version, coverage_sha256 IS NOT NULL FROM resilience.hazard_layer_version"
-        " WHERE layer = %s AND is_current",
+        " WHERE layer = %s AND is_current FOR SHARE",
         [LAYER],
     ).fetchone()
     if row is None:
         raise BadArgument(f"No {LAYER} are loaded: run `statewide hazards load {LAYER} FILE --version V` first.")
-    load_id, version, has_coverage = row
-    towns = [
-        code
-        for (code,) in connection.execute(
-            "SELECT cousub_fips FROM statewide.publication WHERE dataset = 'parcel' AND cousub_fips = coalesce(%s, cousub_fips)"
-            " ORDER BY cousub_fips",
-            [town],
-        ).fetchall()
-    ]
-    if town and not towns:
-        raise BadArgument(f"The town {town} has no published parcels to lay over the zones.")
-    totals: Counter[str] = Counter()
-    classes: Counter[str] = Counter()
-    overlap_sqft = 0.0
-    for code in towns:
-        with connection.transaction():
-            lock_town(connection, "parcel", code)
-            done = _overlay_town(connection, standard, code, load_id, version, full)
-        connection.commit()
-        totals += done.counts
-        overlap_sqft += done.overlap_sqft
-        say(f"{code}: {done.counts['computed']} parcels computed, {done.counts['unchanged']} unchanged")
-    for name, count in connection.execute(
-        "SELECT worst_class, count(*) FROM resilience.parcel_hazard WHERE layer = %s AND cousub_fips = ANY(%s)"
-        " GROUP BY worst_class",
-        [LAYER, towns],
-    ).fetchall():
-        classes[name] = count
-    return {
-        "outcome": "ok" if totals["computed"] else "unchanged",
-        "layer": LAYER,
-        "version": version,
-        "towns": len(towns),
-        "parcels": {"computed": totals["computed"], "unchanged": totals["unchanged"]},
-        "worst_class": dict(classes.most_common()),
-        "zones_overlap_sqft": round(overlap_sqft, 2),
-        "coverage": "given" if has_coverage else "zones only: what lies in no zone is not mapped",
-    }
+    return _Current(*row)
 
 
-@dataclass(frozen=True)
-class _Done:
-    counts: Counter[str]
-    overlap_sqft: float
-
-
-def _overlay_town(
-    connection: Connection, standard: Standard, town: str, load_id: uuid.UUID, version: str, full: bool
-) -> _Done:
-    wanted = {"town": town, "layer": LAYER, "load": load_id, "full": full}
-    [(live, stale, west, south, east, north)] = connection.execute(
-        read_sql("resilience", "stale_extent"), wanted
-    ).fetchall()
-    if not stale:
-        return _Done(Counter(computed=0, unchanged=live), 0.0)
-    severity = Severity.of(standard)
-    index, zones = _index_around(connection, severity, load_id, (west - 1, south - 1, east + 1, north + 1))
+def _overlay_town(connection: Connection, standard: Standard, town: str, full: bool) -> _Done:
+    """All stale parcels of a town, in the caller's transaction. Rows of parcels that went are gone with them."""
+    lock_town(connection, "parcel", town)
+    current = _current(connection)
     connection.execute(
-        "CREATE TEMPORARY TABLE computed (LIKE resilience.parcel_hazard INCLUDING DEFAULTS) ON COMMIT DROP"
+        read_sql("resilience", "stale_parcels"),
+        {"town": town, "layer": LAYER, "load": current.load_id, "full": full},
     )
-    for parcels, shapes in _stale_parcels(connection, wanted):
-        rows = _answers(standard, severity, shapes, index, zones)
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(sql.SQL("COPY computed ({}) FROM STDIN").format(_COLUMNS)) as copy,
-        ):
-            for parcel, answer in zip(parcels, rows, strict=True):
-                copy.write_row([parcel.parcel_uid, parcel.submission_id, parcel.shape_hash, town, LAYER, load_id, version, *answer])
-    connection.execute(read_sql("resilience", "keep_computed"), wanted)
-    connection.execute("DROP TABLE computed")
-    return _Done(Counter(computed=stale, unchanged=live - stale), sum(index.overlap_sqft.values()))
+    [(stale, live, *box)] = connection.execute(
+        """
+        SELECT count(stale.parcel_uid), count(*), min(ST_XMin(p.geom)) - 1, min(ST_YMin(p.geom)) - 1,
+            max(ST_XMax(p.geom)) + 1, max(ST_YMax(p.geom)) + 1
+        FROM cadastral.parcel AS p LEFT JOIN stale USING (parcel_uid)
+        WHERE p.cousub_fips = %s
+        """,
+        [town],
+    ).fetchall()
+    overlap_sqft = 0.0
+    if stale:
+        severity = Severity.of(standard)
+        index, zones = _index_around(connection, standard, severity, current.load_id, box)
+        overlap_sqft = sum(index.overlap_sqft[code] for code in index.overlap_sqft if zones[code].zone_class != NO_ZONE)
+        connection.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE computed ON COMMIT DROP AS SELECT {} FROM resilience.parcel_hazard LIMIT 0"
+            ).format(_COLUMNS)
+        )
+        constants = (town, LAYER, current.load_id, current.version)
+        for parcels, shapes in _stale_parcels(connection):
+            answers = _answers(standard, severity, shapes, index, zones)
+            with connection.cursor() as cursor, cursor.copy("COPY computed FROM STDIN") as copy:
+                for parcel, said in zip(parcels, answers, strict=True):
+                    copy.write_row((*parcel, *constants, *said))
+        connection.execute(_KEEP)
+        connection.execute("DROP TABLE computed")
+    connection.execute("DROP TABLE stale")
+    return _Done(stale, live - stale, overlap_sqft)
 
 
-def _stale_parcels(
-    connection: Connection, wanted: dict[str, Any]
-) -> Iterator[tuple[list[Stale], Geometries]]:
-    """The parcels to compute, in chunks through a server-side cursor."""
+def _stale_parcels(connection: Connection) -> Iterator[tuple[list[tuple[Any, ...]], Geometries]]:
+    """Identifier, delivery and shape hash of the parcels to compute, and their shapes, in chunks."""
     with connection.cursor(name="stale_parcels") as cursor:
-        cursor.execute(read_sql("resilience", "stale_parcels"), wanted)
-        while rows := cursor.fetchmany(_CHUNK):
-            yield [Stale(*row[:3]) for row in rows], shapely.from_wkb([row[3] for row in rows])
+        cursor.execute(
+            "SELECT p.parcel_uid, p.submission_id, p.shape_hash, ST_AsBinary(p.geom)"
+            " FROM cadastral.parcel AS p JOIN stale USING (parcel_uid) ORDER BY p.parcel_uid"
+        )
+        while rows := cursor.fetchmany(CHUNK):
+            yield [row[:3] for row in rows], shapely.from_wkb([row[3] for row in rows])
 
 
 def _index_around(
-    connection: Connection, severity: Severity, load_id: uuid.UUID, box: tuple[float, float, float, float]
+    connection: Connection, standard: Standard, severity: Severity, load_id: uuid.UUID, box: list[float]
 ) -> tuple[LayerIndex, list[Zone]]:
-    """The zones near the town, and the covered area without a zone, ready for ``overlay``; class code → zone.
+    """The zones in a box, and the covered area without a zone, ready for ``overlay``; class code → zone.
 
     Where zones overlap, which FEMA's own rules forbid, the one that counts is kept; the coverage comes last, so that
     of it remains what no zone takes.
     """
-    found = connection.execute(read_sql("resilience", "zones_around"), [*box, *box, load_id]).fetchall()
-    described = [
-        (Zone(row[0], _label(row[1], row[2]), bool(row[3]), *row[4:7]) if row[0] else Zone(_NO_ZONE), row[7])
-        for row in found
-    ]
-    zones = sorted({zone for zone, _ in described}, key=lambda zone: (severity.order(zone.zone_class), repr(zone)))
-    zones.sort(key=lambda zone: zone.zone_class == _NO_ZONE)
+    names = dict(zip(("west", "south", "east", "north"), box, strict=True))
+    found = connection.execute(
+        read_sql("resilience", "zones_around"), {**names, "srid": standard.header.storage_crs, "load": load_id}
+    ).fetchall()
+    described = [Zone(row[0], _label(row[1], row[2]), *row[3:7]) for row in found]
+
+    def order(zone: Zone) -> tuple[Any, ...]:
+        return (zone.zone_class == NO_ZONE, severity.order(zone.zone_class), repr(zone))
+
+    zones = sorted(set(described), key=order)
     code = {zone: position for position, zone in enumerate(zones)}
-    described.sort(key=lambda item: code[item[0]])
-    shapes = shapely.from_wkb(np.array([wkb for _, wkb in described], dtype=object))
-    codes = np.array([code[zone] for zone, _ in described], dtype=np.int64)
-    return index_layer(shapes, codes, one_class_per_place=True), zones
+    codes = np.array([code[zone] for zone in described], dtype=np.int64)
+    shapes = shapely.from_wkb(np.array([row[7] for row in found], dtype=object))
+    worst_first = np.argsort(codes, kind="stable")
+    return index_layer(shapes[worst_first], codes[worst_first], one_class_per_place=True), zones
 
 
 def _label(zone: str | None, subtype: str | None) -> str | None:
@@ -232,7 +246,7 @@ def _label(zone: str | None, subtype: str | None) -> str | None:
 def _answers(
     standard: Standard, severity: Severity, shapes: Geometries, index: LayerIndex, zones: list[Zone]
 ) -> Iterator[tuple[Any, ...]]:
-    """One tuple per parcel, in the order of ``_COLUMNS`` after the constants."""
+    """One tuple per parcel, in the order of ``_NAMES`` from `worst_zone`."""
     found = overlay(shapes, index)
     area = shapely.area(shapes)
     tolerance = standard.header.coordinate_tolerance_ft * shapely.length(shapes)
@@ -263,12 +277,12 @@ def answer(
     for zone, sqft in shares:
         areas[zone.zone_class] = areas.get(zone.zone_class, 0.0) + sqft
     if gap > least_sqft or not areas:
-        areas[_NOT_MAPPED] = gap
+        areas[NOT_MAPPED] = gap
     worst = severity.worst(areas, tolerance_sqft)
-    labels: Counter[str] = Counter()
+    labels: dict[str, float] = {}
     for zone, sqft in shares:
         if zone.zone_class == worst and zone.label:
-            labels[zone.label] += sqft  # type: ignore[assignment]  # a Counter of areas
+            labels[zone.label] = labels.get(zone.label, 0.0) + sqft
     sfha = sum(sqft for zone, sqft in shares if zone.is_sfha)
     unknown = sum(sqft for name, sqft in areas.items() if not severity.is_known(name))
     elevations = [(zone.static_bfe_ft, zone.v_datum) for zone, _ in shares if zone.static_bfe_ft is not None]
@@ -279,7 +293,7 @@ def answer(
         severity.rank.get(worst),
         sfha,
         _percent(sfha, area_sqft),
-        json.dumps({name: round(areas[name], 3) for name in sorted(areas, key=severity.order)}),
+        json.dumps({name: round(sqft, 3) for name, sqft in areas.items()}),
         _percent(mapped, area_sqft),
         _percent(unknown, area_sqft),
         "not mapped" if not mapped else "partly mapped" if gap > tolerance_sqft else "mapped",
@@ -292,27 +306,32 @@ def _percent(part: float, whole: float) -> float:
     return min(round(100 * part / whole, 4), 100.0) if whole else 0.0
 
 
-_COLUMNS = sql.SQL(", ").join(
-    sql.Identifier(name)
-    for name in (
-        "parcel_uid",
-        "parcel_submission_id",
-        "parcel_shape_hash",
-        "cousub_fips",
-        "layer",
-        "layer_load_id",
-        "layer_version",
-        "worst_zone",
-        "worst_class",
-        "worst_class_rank",
-        "sfha_area_sqft",
-        "sfha_share_pct",
-        "area_by_class",
-        "mapped_share_pct",
-        "unknown_share_pct",
-        "coverage",
-        "static_bfe_ft",
-        "v_datum",
-        "depth_ft",
-    )
+_NAMES = (
+    "parcel_uid",
+    "parcel_submission_id",
+    "parcel_shape_hash",
+    "cousub_fips",
+    "layer",
+    "layer_load_id",
+    "layer_version",
+    "worst_zone",
+    "worst_class",
+    "worst_class_rank",
+    "sfha_area_sqft",
+    "sfha_share_pct",
+    "area_by_class",
+    "mapped_share_pct",
+    "unknown_share_pct",
+    "coverage",
+    "static_bfe_ft",
+    "v_datum",
+    "depth_ft",
+)
+_COLUMNS = sql.SQL(", ").join(sql.Identifier(name) for name in _NAMES)
+_KEEP = sql.SQL(
+    "INSERT INTO resilience.parcel_hazard (parcel_hazard_uid, computed_at, {columns})"
+    " SELECT md5(layer || '/' || parcel_uid)::uuid, now(), {columns} FROM computed"
+    " ON CONFLICT (parcel_hazard_uid) DO UPDATE SET (computed_at, {columns}) = ROW (now(), {new})"
+).format(
+    columns=_COLUMNS, new=sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(name)) for name in _NAMES)
 )

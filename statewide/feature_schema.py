@@ -50,7 +50,11 @@ def field_schema(standard: Standard, table: Table, field: StandardField) -> dict
 
 
 def feature_schema(standard: Standard, table: Table) -> dict[str, Any]:
-    """The features of a collection: their shape and every public property, in the order of the law."""
+    """The features of a collection: their shape and every public property, in the order of the law.
+
+    Required is what the platform fills on every row. What a town must give may still be empty on a published row; the
+    finding says so, and null stands for absent, as in OGC API Features Part 5.
+    """
     assert table.collection is not None
     properties: dict[str, Any] = {}
     if table.geometry:
@@ -62,5 +66,6 @@ def feature_schema(standard: Standard, table: Table) -> dict[str, Any]:
         "title": table.collection.title,
         "description": table.collection.description,
         "properties": properties,
+        "required": [f.name for f in table.public_fields if f.level == "must" and f.filled_by == "platform"],
         "additionalProperties": False,
     }

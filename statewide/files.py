@@ -472,8 +472,9 @@ def _read_again_if_short(
 ) -> dict[str, Any]:
     """Where the bulk reading failed or fell short, ask for each record by its id and keep the better of the two."""
     counted, _ = _counted(delivery, result)
+    promised = counted if counted is not None else result["layers"][result["picked"]]["rows"]
     failed = result.get("failed")
-    short = not failed and counted is not None and result["rows"]["read"] < counted
+    short = not failed and promised is not None and result["rows"]["read"] < promised
     kind = _picked(delivery, result).kind
     if not failed and not (short and kind in ("geopackage", "filegdb")):
         return result

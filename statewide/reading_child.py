@@ -343,6 +343,8 @@ def _plain_type(kind: Any) -> Any:
     """Two kinds of number, one of text: the callers' life is simpler, and no value changes."""
     import pyarrow as pa
 
+    if isinstance(kind, pa.BaseExtensionType):  # JSON, which is text
+        kind = kind.storage_type
     if pa.types.is_dictionary(kind):  # a coded domain: the codes are what the source holds
         kind = kind.index_type
     if pa.types.is_integer(kind):
@@ -359,6 +361,8 @@ def _plain_type(kind: Any) -> Any:
 def _cast(column: Any, field: Any, said: list[str]) -> Any:
     import pyarrow as pa
 
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
     if pa.types.is_dictionary(column.type):
         column = column.indices
     if pa.types.is_nested(column.type):

@@ -100,7 +100,7 @@ def read_item(table: Table, identifier: str, crs_uri: str = CRS84) -> str | None
 
 
 def _matched(query: ItemsQuery, up_to: int | None) -> int | None:
-    """Exact number of matching rows; None when there are more than `up_to` and a filter would have to be counted out."""
+    """Exact number of matching rows; None where a filter matches more than `up_to`."""
     if query.conditions:
         statement, values = query.count(up_to)
         number: int = fetch(statement, values)[0][0]
