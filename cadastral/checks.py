@@ -76,7 +76,12 @@ def duplicate_ids(connection: Connection, staged: Staged, rows: Rows, town: Town
     column = rows.crosswalk.mapping.get("parcel_id")
     for row_no, value, count, shapes in connection.execute(read_sql("cadastral", "duplicate_ids")).fetchall():
         log.add(
-            "DUPLICATE_ID", row_no=row_no, column=column, value=value, rows=plain_number(count), shapes=plain_number(shapes),
+            "DUPLICATE_ID",
+            row_no=row_no,
+            column=column,
+            value=value,
+            rows=plain_number(count),
+            shapes=plain_number(shapes),
             shape=_shape(staged, row_no),
         )
 
@@ -95,7 +100,10 @@ def outside_town(connection: Connection, staged: Staged, rows: Rows, town: Town,
     apart = np.flatnonzero(~shapely.dwithin(town.outline, staged.shapes, limit))
     for place, distance in zip(apart, shapely.distance(town.outline, staged.shapes[apart]), strict=True):
         log.add(
-            "OUTSIDE_TOWN", row_no=int(staged.row_no[place]), distance_ft=plain_number(float(distance)), shape=staged.shapes[place]
+            "OUTSIDE_TOWN",
+            row_no=int(staged.row_no[place]),
+            distance_ft=plain_number(float(distance)),
+            shape=staged.shapes[place],
         )
 
 
@@ -103,7 +111,9 @@ def stale_rows(connection: Connection, staged: Staged, rows: Rows, town: Town, l
     """Rows of another collection year than the one they were sent for."""
     query = "SELECT collection_year, count(*) FROM staged WHERE collection_year <> %s GROUP BY 1 ORDER BY 1"
     for year, count in connection.execute(query, [log.year]).fetchall():
-        log.add("STALE_ROWS", column=rows.crosswalk.mapping.get("collection_year"), value=year, rows=plain_number(count))
+        log.add(
+            "STALE_ROWS", column=rows.crosswalk.mapping.get("collection_year"), value=year, rows=plain_number(count)
+        )
 
 
 def shrinkage(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:

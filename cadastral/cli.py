@@ -23,7 +23,9 @@ from statewide.standard import load_standard
 
 app = typer.Typer(help="Parcels: inspect, check and submit a town's file; see its history.", no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(help="Zipped shapefile, FileGDB (zipped or not), GeoPackage or GeoJSON.", show_default=False)]
+File = Annotated[
+    Path, typer.Argument(help="Zipped shapefile, FileGDB (zipped or not), GeoPackage or GeoJSON.", show_default=False)
+]
 Town = Annotated[str, typer.Option(help="Town by name, five-digit code or town number.", show_default=False)]
 Year = Annotated[int, typer.Option(help="Collection year, for example 2025.", show_default=False)]
 Layer = Annotated[str | None, typer.Option(help="Layer to read, when the file has several.")]
@@ -75,7 +77,9 @@ def check(file: File, town: Town, year: Year, layer: Layer = None, out: Out = No
 
     Example: statewide parcels check town.zip --town "New London" --year 2025 --out report
     """
-    _finish(submit_parcels(load_settings(), Request(file, town, year, publish=False, layer=layer, out=out), progress), json)
+    _finish(
+        submit_parcels(load_settings(), Request(file, town, year, publish=False, layer=layer, out=out), progress), json
+    )
 
 
 @app.command()
@@ -84,7 +88,9 @@ def submit(
     town: Town,
     year: Year,
     layer: Layer = None,
-    accept: Annotated[list[str] | None, typer.Option(help="A blocking check to accept, by its code. May be repeated.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="A blocking check to accept, by its code. May be repeated.")
+    ] = None,
     reason: Annotated[str | None, typer.Option(help="Why it is accepted; kept and shown.")] = None,
     out: Out = None,
     json: Json = False,
@@ -94,9 +100,12 @@ def submit(
     Example: statewide parcels submit town.zip --town "New London" --year 2025
     """
     if accept and not reason:
-        raise BadArgument("--accept needs a reason that others can read: --reason \"…\".")
-    accepted = {code: reason or "" for code in accept or ()}
-    _finish(submit_parcels(load_settings(), Request(file, town, year, layer=layer, accept=accepted, out=out), progress), json)
+        raise BadArgument('--accept needs a reason that others can read: --reason "…".')
+    accepted = dict.fromkeys(accept or (), reason or "")
+    _finish(
+        submit_parcels(load_settings(), Request(file, town, year, layer=layer, accept=accepted, out=out), progress),
+        json,
+    )
 
 
 @app.command()
@@ -108,7 +117,11 @@ def history(town: Town, json: Json = False) -> None:
     with connect(load_settings()) as connection:
         found = find_town(connection, town)
         entries = submissions(connection, found.cousub_fips, PARCELS.table)
-    emit(json, {"outcome": "ok", "town": found.town_name, "submissions": entries}, _history_text(found.town_name, entries))
+    emit(
+        json,
+        {"outcome": "ok", "town": found.town_name, "submissions": entries},
+        _history_text(found.town_name, entries),
+    )
 
 
 def _finish(outcome: Outcome, as_json: bool) -> None:
@@ -128,8 +141,10 @@ def _outcome_text(outcome: Outcome) -> str:
     crs = summary["crs"]
     lines = [
         f"{summary['town']} {summary['year']} {said}.",
-        f"  rows      {rows['read']:,} read = {rows['published']:,} published + {rows['held']:,} held + {rows['ignored']:,} ignored",
-        f"  changes   {rows['added']:,} added, {rows['changed']:,} changed, {rows['removed']:,} removed, {rows['unchanged']:,} unchanged",
+        f"  rows      {rows['read']:,} read = {rows['published']:,} published + {rows['held']:,} held"
+        f" + {rows['ignored']:,} ignored",
+        f"  changes   {rows['added']:,} added, {rows['changed']:,} changed, {rows['removed']:,} removed,"
+        f" {rows['unchanged']:,} unchanged",
         f"  position  EPSG:{crs['epsg']}, {crs['how']}" if crs["epsg"] else "  position  not settled",
     ]
     for finding in outcome.log.sorted():
@@ -145,19 +160,34 @@ def _outcome_text(outcome: Outcome) -> str:
 
 
 def _inspection_text(result: dict[str, Any]) -> str:
-    lines = [f"{result['file']['name']}: {result['file']['kind']}, {result['rows_read']:,} rows in layer {result['layer']} ({result['why_this_layer']})"]
+    lines = [
+        f"{result['file']['name']}: {result['file']['kind']}, {result['rows_read']:,} rows in layer {result['layer']}"
+        f" ({result['why_this_layer']})"
+    ]
     for layer in result["layers"]:
-        stated = f"EPSG:{layer['crs_epsg']}" if layer["crs_epsg"] else "a system we do not know" if layer["crs_stated"] else "not stated"
-        lines.append(f"  layer {layer['name']}: {layer['geometry_type']}, {layer['rows']} rows, coordinate system {stated}")
+        stated = (
+            f"EPSG:{layer['crs_epsg']}"
+            if layer["crs_epsg"]
+            else "a system we do not know"
+            if layer["crs_stated"]
+            else "not stated"
+        )
+        lines.append(
+            f"  layer {layer['name']}: {layer['geometry_type']}, {layer['rows']} rows, coordinate system {stated}"
+        )
     lines.append("")
     width = max((len(column) for column in result["columns"]), default=0)
-    best = {}
+    best: dict[tuple[str, str], dict[str, Any]] = {}
     for score in result["scores"]:
         best.setdefault((score["column"], score["field"]), score)
     for column, fate in result["columns"].items():
         if fate["fate"] == "mapped":
             score = best.get((column, fate["field"]))
-            why = f"name {score['name']:.2f}, values {'–' if score['values'] is None else format(score['values'], '.2f')}" if score else fate["how"]
+            why = (
+                f"name {score['name']:.2f}, values {'–' if score['values'] is None else format(score['values'], '.2f')}"
+                if score
+                else fate["how"]
+            )
             lines.append(f"  {column:<{width}}  → {fate['field']}  ({why})")
         else:
             lines.append(f"  {column:<{width}}    {fate['fate']}{': ' + fate['reason'] if 'reason' in fate else ''}")
@@ -172,7 +202,8 @@ def _history_text(town: str, entries: list[dict[str, Any]]) -> str:
         rows = entry["rows"]
         accepted = f", accepted {', '.join(entry['accepted'])}" if entry["accepted"] else ""
         lines.append(
-            f"  {entry['number']:>5}  {entry['received_at'][:16].replace('T', ' ')}  {entry['year']}  {entry['outcome']:<9}"
-            f"  {rows['published']:>7,} published, {rows['held']:,} held{accepted}  {entry['file']['name']}"
+            f"  {entry['number']:>5}  {entry['received_at'][:16].replace('T', ' ')}  {entry['year']}"
+            f"  {entry['outcome']:<9}  {rows['published']:>7,} published, {rows['held']:,} held{accepted}"
+            f"  {entry['file']['name']}"
         )
     return "\n".join(lines)

@@ -28,8 +28,8 @@ def normalize_id(values: pa.Array) -> pa.Array:
 def split_cama_link(values: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Town code and town's own link of CAMA links; split at the first hyphen only, for the link may have its own.
 
-    Sample: ``01080-206`` → ``01080``, ``206``; ``08070-134-41A`` → ``08070``, ``134-41A``; ``14300-`` → ``14300``, null;
-    ``206`` → null, null.
+    Sample: ``01080-206`` → ``01080``, ``206``; ``08070-134-41A`` → ``08070``, ``134-41A``;
+    ``14300-`` → ``14300``, null; ``206`` → null, null.
     """
     pattern = rf"^(?P<fips>[0-9]{{{FIPS_LENGTH}}})-(?P<link>.*)$"
     parts = pc.extract_regex(values, pattern)

@@ -1,6 +1,6 @@
 """A town's polygons → `cadastral.parcel`: what is peculiar to parcels on the walk through the hall.
 
-    numbers and links normalised, the town's words classed, each row asked whether it belongs here
+numbers and links normalised, the town's words classed, each row asked whether it belongs here
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
     given = {name: table.column(name).combine_chunks() for name in ("cama_link", "link", "parcel_id", "parcel_type")}
     links = given["cama_link"]
     if "cama_link" not in rows.crosswalk.mapping:
-        links = make_cama_link(town.cousub_fips, given["link"] if "link" in rows.crosswalk.mapping else given["parcel_id"])
+        links = make_cama_link(
+            town.cousub_fips, given["link"] if "link" in rows.crosswalk.mapping else given["parcel_id"]
+        )
     area = shapely.area(rows.shapes)
     filled = {
         "cousub_fips": pa.repeat(pa.scalar(town.cousub_fips), len(table)),
@@ -90,7 +92,11 @@ def _check_numbers(
             log.add("TOWN_MISMATCH", row_no=number, column=mapping.get("delivered_town"), value=says)
         elif fips is not None and fips != town.cousub_fips and fips in register and says is None:
             log.add("TOWN_MISMATCH", row_no=number, column=mapping.get("cama_link"), value=link)
-        elif link is not None and "cama_link" in mapping and (fips != town.cousub_fips or links_normalized[place].as_py() is None):
+        elif (
+            link is not None
+            and "cama_link" in mapping
+            and (fips != town.cousub_fips or links_normalized[place].as_py() is None)
+        ):
             log.add("CAMA_LINK_MALFORMED", row_no=number, column=mapping["cama_link"], value=link)
 
 
@@ -99,7 +105,10 @@ def _check_areas(rows: Rows, area: np.ndarray[tuple[int], np.dtype[np.float64]],
     tiny = log.check("TINY_PARCEL").limits["sqft_max"]
     for place in np.flatnonzero(area < tiny):
         log.add(
-            "TINY_PARCEL", row_no=int(row_no[place]), area_sqft=plain_number(float(area[place]), 2), shape=rows.shapes[place]
+            "TINY_PARCEL",
+            row_no=int(row_no[place]),
+            area_sqft=plain_number(float(area[place]), 2),
+            shape=rows.shapes[place],
         )
     limits = log.check("AREA_DISAGREES").limits
     said = rows.conformed.column("delivered_area_sqft").to_numpy()

@@ -12,15 +12,18 @@ from pathlib import Path
 from statewide.ddl import render_ddl, render_views
 from statewide.dictionary import render_dictionary
 from statewide.feature_schema import feature_schema
+from statewide.publish.collections import render_config
 from statewide.standard import Standard, read_standard
 
 GENERATED = "schemas/generated"
+CONFIG = "pygeoapi-config.yml"
 
 
 def build(root: Path, check: bool) -> list[str]:
     """Bring the derived files of a checkout up to date with its ``schemas/``.
 
-    A file of ``schemas/generated`` that nothing makes any more is deleted.
+    A file of ``schemas/generated`` that nothing makes any more is deleted. Of the pygeoapi configuration only the
+    part between its two markers is made anew.
 
     Args:
         root: the checkout.
@@ -32,7 +35,9 @@ def build(root: Path, check: bool) -> list[str]:
     Raises:
         LawError: a file of ``schemas/`` breaks its own rules.
     """
-    wanted = dict(_derived(read_standard(root / "schemas")))
+    standard = read_standard(root / "schemas")
+    wanted = dict(_derived(standard))
+    wanted[CONFIG] = render_config((root / CONFIG).read_text(encoding="utf-8"), standard)
     there = {path.relative_to(root).as_posix() for path in (root / GENERATED).glob("*") if path.is_file()}
     drifted = []
     for name in sorted(wanted.keys() | there):

@@ -21,7 +21,7 @@ from statewide.settings import ROOT, load_settings
 
 app = typer.Typer(
     name="statewide",
-    help="The land-data platform of a state. Parcels, assessments, addresses and hazards, from a town's file to a planner's map.",
+    help="The land-data platform of a state: parcels, addresses and hazards, from a town's file to a planner's map.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -44,7 +44,9 @@ def init(json: Json = False) -> None:
 
 @app.command()
 def build(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a generated file has drifted.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a generated file has drifted.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make anew what derives from schemas/: DDL, views, dictionary, JSON Schemas, pygeoapi resources.
@@ -55,7 +57,9 @@ def build(
 
     paths = build_all(ROOT, check)
     outcome = "drifted" if check and paths else "ok"
-    text = "\n".join(f"{'has drifted' if check else 'written'}: {path}" for path in paths) or "Everything is up to date."
+    text = (
+        "\n".join(f"{'has drifted' if check else 'written'}: {path}" for path in paths) or "Everything is up to date."
+    )
     emit(json, {"outcome": outcome, "files": paths}, text)
     raise typer.Exit(EXIT_REFUSED if outcome == "drifted" else EXIT_DONE)
 
@@ -99,7 +103,7 @@ def status(json: Json = False) -> None:
 
     Example: statewide status
     """
-    from statewide.status import town_status, render_status
+    from statewide.status import render_status, town_status
 
     towns = town_status(load_settings())
     emit(json, {"outcome": "ok", "towns": towns}, render_status(towns))

@@ -55,9 +55,7 @@ def classify(code_list: str, delivered_field: str, values: pa.Array, log: Findin
     """
     lookup = log.standard.code_lists[code_list].lookup()
     encoded = values.dictionary_encode()
-    counts = np.bincount(
-        encoded.indices.drop_null().to_numpy(zero_copy_only=False), minlength=len(encoded.dictionary)
-    )
+    counts = np.bincount(encoded.indices.drop_null().to_numpy(zero_copy_only=False), minlength=len(encoded.dictionary))
     codes = []
     for word, rows in zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True):
         code = lookup.get(word.casefold().strip())
@@ -91,7 +89,9 @@ def _column(
                 troubles[index] = trouble
     indices = encoded.indices
     if troubles or placeholders:
-        places = indices.to_numpy(zero_copy_only=False) if not indices.null_count else pc.fill_null(indices, -1).to_numpy()
+        places = (
+            indices.to_numpy(zero_copy_only=False) if not indices.null_count else pc.fill_null(indices, -1).to_numpy()
+        )
         shown = encoded.dictionary.to_pylist()
         for index, word in placeholders.items():
             rows = int((places == index).sum())

@@ -53,7 +53,9 @@ class Crosswalk:
 
     def account(self) -> dict[str, dict[str, str]]:
         """Every column of the file and what became of it, for the ledger."""
-        account = {column: {"fate": "mapped", "field": name, "how": self.how[name]} for name, column in self.mapping.items()}
+        account = {
+            column: {"fate": "mapped", "field": name, "how": self.how[name]} for name, column in self.mapping.items()
+        }
         account |= {column: {"fate": "ignored", "reason": reason} for column, reason in self.ignored.items()}
         account |= {column: {"fate": "withheld", "reason": reason} for column, reason in self.withheld.items()}
         return account | {column: {"fate": "unmapped"} for column in self.unmapped}
@@ -137,8 +139,12 @@ def _scores(table: Table, column: str, values: pa.ChunkedArray) -> list[Score]:
 
 
 def _telling(candidate: StandardField) -> bool:
-    """Whether a field's values are peculiar enough to be known without a name (a CAMA link is, a bare number is not)."""
-    return candidate.profile is not None and candidate.profile.pattern is not None and r"\d{5}-" in candidate.profile.pattern
+    """Whether a field's values are peculiar enough to be known without a name: a CAMA link is, a number is not."""
+    return (
+        candidate.profile is not None
+        and candidate.profile.pattern is not None
+        and r"\d{5}-" in candidate.profile.pattern
+    )
 
 
 def _profile_score(candidate: StandardField, values: pa.ChunkedArray) -> float | None:
@@ -160,7 +166,13 @@ def _profile_score(candidate: StandardField, values: pa.ChunkedArray) -> float |
 
 
 def _castable(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind))
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_temporal(kind)
+    )
 
 
 def _ignored_by_law(table: Table, column: str) -> str | None:

@@ -48,9 +48,7 @@ def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
 
 def role_url(settings: Settings, role: str) -> str:
     """libpq connection string that logs in as one of our roles, on the owner's host and database."""
-    return conninfo.make_conninfo(
-        settings.require_database_url(), user=role, password=settings.role_password(role)
-    )
+    return conninfo.make_conninfo(settings.require_database_url(), user=role, password=settings.role_password(role))
 
 
 def api_url(settings: Settings) -> str:
@@ -61,7 +59,7 @@ def api_url(settings: Settings) -> str:
 def read_sql(package: str, name: str) -> sql.SQL:
     """A statement from ``<package>/sql/<name>.sql``."""
     text = (resources.files(package) / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-    return sql.SQL(text)  # type: ignore[arg-type]  # a file of ours, not a literal
+    return sql.SQL(text)
 
 
 def run_text(connection: Connection, text: str) -> None:

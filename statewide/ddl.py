@@ -168,9 +168,7 @@ def _table(standard: Standard, table: Table) -> str:
         lines.append(f"CREATE INDEX IF NOT EXISTS {name} ON {full_name} ({', '.join(columns)});")
     if has_shapes(table):
         for shape in SHAPES:
-            lines.append(
-                f"CREATE INDEX IF NOT EXISTS {table.name}_{shape}_idx ON {full_name} USING gist ({shape});"
-            )
+            lines.append(f"CREATE INDEX IF NOT EXISTS {table.name}_{shape}_idx ON {full_name} USING gist ({shape});")
     if table.history:
         lines += _history(standard, table)
     return "\n".join(lines)
@@ -189,7 +187,8 @@ def _history(standard: Standard, table: Table) -> list[str]:
         *_create(full_name, columns),
         f"COMMENT ON TABLE {full_name} IS {_literal(f'Ended versions of {table.schema_name}.{table.name}.')};",
         f"CREATE INDEX IF NOT EXISTS {table.name}_history_{table.key}_idx ON {full_name} ({table.key});",
-        f"CREATE INDEX IF NOT EXISTS {table.name}_history_{'_'.join(indexed)}_idx ON {full_name} ({', '.join(indexed)});",
+        f"CREATE INDEX IF NOT EXISTS {table.name}_history_{'_'.join(indexed)}_idx"
+        f" ON {full_name} ({', '.join(indexed)});",
     ]
 
 

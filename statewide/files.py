@@ -92,8 +92,8 @@ class Reading(Inspection):
     """``table``: row_no (1-based, file order), the source's columns, geometry (ISO WKB, null if absent or empty).
 
     ``rows_counted`` is the number of rows the file must give, found without GDAL (None: see ``counted_how``).
-    ``geometries_lost`` counts shapes that the file has and the reading lacks; ``broken_rows`` are record numbers
-    (1-based) that could not be read although the rest could.
+    ``geometries_lost`` counts shapes that the file has and the reading lacks. ``broken_rows`` are the records that
+    could not be read although others could, by the number that the sender sees (OBJECTID, fid; a shapefile's from 1).
     """
 
     table: pa.Table

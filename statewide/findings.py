@@ -138,4 +138,3 @@ def plain_share(share: float) -> str:
 
 def _quoted(value: object) -> str:
     return "an empty value" if value is None else f"“{value}”"
-

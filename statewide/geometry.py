@@ -64,7 +64,9 @@ def settle_crs(
     accepted = {crs.epsg: crs for crs in standard.header.accepted_crs}
     for refused in standard.header.quarantined_crs:
         if declared == refused.epsg:
-            return CrsDecision(None, "unknown", 0.0, why=f"the file is in {refused.title} (EPSG:{refused.epsg}). {refused.reason}")
+            return CrsDecision(
+                None, "unknown", 0.0, why=f"the file is in {refused.title} (EPSG:{refused.epsg}). {refused.reason}"
+            )
     if declared_as and declared not in accepted:
         named = f"EPSG:{declared}" if declared else f"{declared_as[:80]!r}"
         return CrsDecision(None, "unknown", 0.0, why=f"the file says {named}, which is not a system that we accept.")
@@ -84,12 +86,21 @@ def settle_crs(
     rivals = [epsg for epsg in scores if epsg != best and scores[epsg] >= 0.5 * scores[best]]
     if scores[best] < 0.5:
         return CrsDecision(
-            None, "unknown", scores[best], scores=scores,
+            None,
+            "unknown",
+            scores[best],
+            scores=scores,
             why="the file does not say its coordinate system, and in none that we know do its shapes lie in the town.",
         )
     if rivals:
         names = ", ".join(f"EPSG:{epsg}" for epsg in [best, *rivals])
-        return CrsDecision(None, "unknown", scores[best], scores=scores, why=f"the file does not say its coordinate system, and {names} would all do.")
+        return CrsDecision(
+            None,
+            "unknown",
+            scores[best],
+            scores=scores,
+            why=f"the file does not say its coordinate system, and {names} would all do.",
+        )
     twins = tuple(epsg for epsg, family in digits.items() if family == best and epsg != best)
     return CrsDecision(best, "assumed", scores[best], alternatives=twins, scores=scores)
 
@@ -104,7 +115,7 @@ def to_storage(shapes: Shapes, epsg: int, standard: Standard) -> Shapes:
 
     Systems that share their digits with the storage CRS are taken over unchanged (see the module's note).
     """
-    flat = shapely.force_2d(shapes)
+    flat: Shapes = shapely.force_2d(shapes)
     if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
         return flat
     transformer = _transformer(epsg, standard.header.storage_crs)
@@ -112,7 +123,8 @@ def to_storage(shapes: Shapes, epsg: int, standard: Standard) -> Shapes:
     def move(coordinates: Floats) -> Floats:
         return np.column_stack(transformer.transform(coordinates[:, 0], coordinates[:, 1]))
 
-    return shapely.transform(flat, move)
+    moved: Shapes = shapely.transform(flat, move)
+    return moved
 
 
 def published_shapes(shapes: Shapes, standard: Standard) -> tuple[Shapes, Shapes]:
@@ -179,7 +191,9 @@ def repair(shapes: Shapes) -> Repaired:
     empty = usable & ~(area > 0)
     for row in np.flatnonzero(empty & ~invalid):
         why[int(row)] = "it encloses no area"
-        where[int(row)] = None if shapely.is_empty(shapes[row]) else shapely.Point(shapely.get_coordinates(shapes[row])[0])
+        where[int(row)] = (
+            None if shapely.is_empty(shapes[row]) else shapely.Point(shapely.get_coordinates(shapes[row])[0])
+        )
     result[empty] = None
     single = shapely.get_type_id(result) == 3
     result[single] = shapely.multipolygons(shapely.get_parts(result[single]), indices=np.arange(int(single.sum())))

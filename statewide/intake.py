@@ -193,21 +193,46 @@ def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) ->
             if blocking:
                 entries = entries.all_held()
             lineage = trace(connection, table, town.cousub_fips, standard.header.coordinate_tolerance_ft)
-        summary = _summary(submission, dataset, request, reading, town, crs, entries, lineage, log, facts, bool(blocking))
+        summary = _summary(
+            submission, dataset, request, reading, town, crs, entries, lineage, log, facts, bool(blocking)
+        )
         summary["blocked_by"] = sorted({finding.code for finding in blocking})
         summary["report"] = str(request.out or settings.reports / submission)
         if request.publish:
             with clock.step("replace"):
-                _record(connection, settings, standard, dataset, request, rows, town, log, held, entries, summary, received_at)
+                _record(
+                    connection,
+                    settings,
+                    standard,
+                    dataset,
+                    request,
+                    rows,
+                    town,
+                    log,
+                    held,
+                    entries,
+                    summary,
+                    received_at,
+                )
         else:
             connection.rollback()
     with clock.step("report"):
         write_report(
             Path(summary["report"]),
             ReportInput(
-                summary=summary, log=log, town_outline=town.outline, row_no=rows.row_no, shapes=rows.shapes, given=rows.given, held=held,
-                label=lambda row_no: rows.label(row_no, dataset.label), columns=crosswalk.account(),
-                scores=crosswalk.scores, noun=dataset.noun, received_at=received_at, accepted=dict(request.accept),
+                summary=summary,
+                log=log,
+                town_outline=town.outline,
+                row_no=rows.row_no,
+                shapes=rows.shapes,
+                given=rows.given,
+                held=held,
+                label=lambda row_no: rows.label(row_no, dataset.label),
+                columns=crosswalk.account(),
+                scores=crosswalk.scores,
+                noun=dataset.noun,
+                received_at=received_at,
+                accepted=dict(request.accept),
                 isolation=reading.isolation,
             ),
         )
@@ -249,7 +274,7 @@ def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> No
         if check.severity_in(request.year) != "BLOCK" or code == NOT_EVALUATED:
             raise BadArgument(f"{code} cannot be accepted: only a check that refuses the whole file can.")
         if not reason.strip():
-            raise BadArgument(f"Accepting {code} needs a reason that others can read: --reason \"…\".")
+            raise BadArgument(f'Accepting {code} needs a reason that others can read: --reason "…".')
 
 
 def _reviewed(dataset: Dataset, town: Town) -> dict[str, Any]:
@@ -282,7 +307,10 @@ def _file_findings(
     counted = reading.rows_counted if reading.rows_counted is not None else reading.rows_declared
     if reading.geometries_lost or (counted is not None and counted != reading.rows_read):
         log.add(
-            "SHORT_READ", counted=counted, read=reading.rows_read, lost=reading.geometries_lost,
+            "SHORT_READ",
+            counted=counted,
+            read=reading.rows_read,
+            lost=reading.geometries_lost,
         )
     for complaint in reading.warnings:
         log.add("RECORD_UNREADABLE", complaint=complaint)
@@ -313,12 +341,16 @@ def _settle(
     if crs.how == "assumed":
         twins = ", ".join(f"EPSG:{epsg}" for epsg in crs.alternatives)
         log.add(
-            "CRS_ASSUMED", epsg=crs.epsg, title=accepted_title(crs.epsg, standard), share=plain_share(crs.share_in_town),
+            "CRS_ASSUMED",
+            epsg=crs.epsg,
+            title=accepted_title(crs.epsg, standard),
+            share=plain_share(crs.share_in_town),
             alternatives=f" {twins} have the same numbers, so they make no difference to the map." if twins else "",
         )
     elif crs.share_in_town < log.check("WRONG_PLACE").limits["share_min"]:
         hint = (
-            f" Read in EPSG:{crs.better} ({accepted_title(crs.better, standard)}), {plain_share(crs.scores[crs.better])} would."
+            f" Read in EPSG:{crs.better} ({accepted_title(crs.better, standard)}),"
+            f" {plain_share(crs.scores[crs.better])} would."
             if crs.better
             else " In no other system that we know would they, either."
         )
@@ -335,15 +367,21 @@ def _shape_findings(log: FindingLog, rows: Rows, repaired: Repaired) -> None:
             log.add("GEOMETRY_MISSING", row_no=int(row_no))
     for index in np.flatnonzero(repaired.unusable):
         place = int(index)
-        log.add("GEOMETRY_UNUSABLE", row_no=int(rows.row_no[place]), why=repaired.why[place], shape=repaired.where[place])
+        log.add(
+            "GEOMETRY_UNUSABLE", row_no=int(rows.row_no[place]), why=repaired.why[place], shape=repaired.where[place]
+        )
     for index in np.flatnonzero(repaired.repaired):
         place = int(index)
         moved, area = abs(float(repaired.moved_sqft[place])), float(shapely.area(repaired.shapes[place]))
         large = moved > limits["sqft_max"] or moved > limits["share_max"] * area
         log.add(
             "GEOMETRY_REPAIR_LARGE" if large else "GEOMETRY_REPAIRED",
-            row_no=int(rows.row_no[place]), why=repaired.why[place], shape=repaired.where[place],
-            moved_sqft=plain_number(moved, 2), area_sqft=plain_number(area), share=plain_share(moved / area),
+            row_no=int(rows.row_no[place]),
+            why=repaired.why[place],
+            shape=repaired.where[place],
+            moved_sqft=plain_number(moved, 2),
+            area_sqft=plain_number(area),
+            share=plain_share(moved / area),
         )
 
 
@@ -357,15 +395,18 @@ def _stored(table: Table, conformed: pa.Table) -> pa.Table:
     return conformed.select([name for name in conformed.column_names if name in stored or name == "row_no"])
 
 
-def _run(
-    check: TableCheck, connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog
-) -> None:
+def _run(check: TableCheck, connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Run a check in a savepoint: one that fails is NOT_EVALUATED, which blocks, and the others still run."""
     before = len(log.findings)
     try:
         with connection.transaction():
             check.run(connection, staged, rows, town, log)
-    except (psycopg.errors.QueryCanceled, psycopg.errors.InternalError_, psycopg.errors.DataError, shapely.errors.GEOSException) as error:
+    except (
+        psycopg.errors.QueryCanceled,
+        psycopg.errors.InternalError_,
+        psycopg.errors.DataError,
+        shapely.errors.GEOSException,
+    ) as error:
         del log.findings[before:]
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         log.not_evaluated(" / ".join(check.codes), why)
@@ -389,8 +430,17 @@ def _balance(connection: Connection, rows: Rows, held: Mapping[int, list[str]]) 
 
 
 def _summary(
-    submission: str, dataset: Dataset, request: Request, reading: files.Reading, town: Town, crs: CrsDecision,
-    entries: ledger.Ledger, lineage: Lineage, log: FindingLog, facts: dict[str, int], refused: bool,
+    submission: str,
+    dataset: Dataset,
+    request: Request,
+    reading: files.Reading,
+    town: Town,
+    crs: CrsDecision,
+    entries: ledger.Ledger,
+    lineage: Lineage,
+    log: FindingLog,
+    facts: dict[str, int],
+    refused: bool,
 ) -> dict[str, Any]:
     differs = lineage.added or lineage.changed or lineage.removed
     done = "published" if differs else "unchanged"
@@ -441,16 +491,29 @@ def _summary(
 
 
 def _record(
-    connection: Connection, settings: Settings, standard: Standard, dataset: Dataset, request: Request, rows: Rows,
-    town: Town, log: FindingLog, held: Mapping[int, list[str]], entries: ledger.Ledger, summary: dict[str, Any],
+    connection: Connection,
+    settings: Settings,
+    standard: Standard,
+    dataset: Dataset,
+    request: Request,
+    rows: Rows,
+    town: Town,
+    log: FindingLog,
+    held: Mapping[int, list[str]],
+    entries: ledger.Ledger,
+    summary: dict[str, Any],
     received_at: dt.datetime,
 ) -> None:
     """Write what the gate decided; everything in the one transaction of the caller."""
     submission, srid = summary["submission"], standard.header.storage_crs
     _keep_original(settings, request.file, summary["file"]["sha256"])
     ledger.record_submission(
-        connection, summary, received_at=received_at, accepted=request.accept,
-        standard_version=standard.header.version, software_version=version("statewide"),
+        connection,
+        summary,
+        received_at=received_at,
+        accepted=request.accept,
+        standard_version=standard.header.version,
+        software_version=version("statewide"),
     )
     ledger.record_ledger(connection, submission, entries, rows.crosswalk.account())
     ledger.record_findings(connection, submission, log.sorted(), srid)

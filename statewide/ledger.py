@@ -1,7 +1,7 @@
 """The record of a delivery: submission, findings, held rows, and the ledger that must balance.
 
-``rows read = published + held + ignored`` and ``area read = published + held + moved by repairs``; what was published is
-counted and measured by PostGIS, the rest by us, so the two keep an eye on each other.
+``rows read = published + held + ignored`` and ``area read = published + held + moved by repairs``; what was
+published is counted and measured by PostGIS, the rest by us, so the two keep an eye on each other.
 """
 
 from __future__ import annotations
@@ -38,8 +38,14 @@ class Ledger:
     def all_held(self) -> Ledger:
         """The books of a refused delivery: nothing was published, every row is held by the gate."""
         return Ledger(
-            self.rows_read, 0, self.rows_read - self.rows_ignored, self.rows_ignored,
-            self.area_read_sqft, 0.0, self.area_read_sqft, 0.0,
+            self.rows_read,
+            0,
+            self.rows_read - self.rows_ignored,
+            self.rows_ignored,
+            self.area_read_sqft,
+            0.0,
+            self.area_read_sqft,
+            0.0,
         )
 
     def require_balance(self, tolerance_sqft: float) -> None:
@@ -105,16 +111,28 @@ def record_ledger(
 
 def record_findings(connection: Connection, submission_id: str, findings: Iterable[Finding], srid: int) -> None:
     """COPY the findings, in the order given."""
-    with connection.cursor() as cursor, cursor.copy(
-        "COPY statewide.finding (submission_id, finding_no, check_code, severity, owner, row_no, column_name, value,"
-        " sentence, fix, geom) FROM STDIN"
-    ) as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY statewide.finding (submission_id, finding_no, check_code, severity, owner, row_no, column_name,"
+            " value, sentence, fix, geom) FROM STDIN"
+        ) as copy,
+    ):
         for number, finding in enumerate(findings, start=1):
             shape = None if finding.shape is None else _hex(finding.shape, srid)
             copy.write_row(
                 (
-                    submission_id, number, finding.code, finding.severity, finding.owner, finding.row_no,
-                    finding.column, finding.value, finding.sentence, finding.fix, shape,
+                    submission_id,
+                    number,
+                    finding.code,
+                    finding.severity,
+                    finding.owner,
+                    finding.row_no,
+                    finding.column,
+                    finding.value,
+                    finding.sentence,
+                    finding.fix,
+                    shape,
                 )
             )
 
@@ -133,24 +151,26 @@ def record_held_rows(
         source: delivered columns and `row_no`; `shapes` are in the same order.
     """
     places = {row_no: place for place, row_no in enumerate(source.column("row_no").to_pylist())}
-    with connection.cursor() as cursor, cursor.copy(
-        "COPY statewide.held_row (submission_id, row_no, reasons, attributes, geom) FROM STDIN"
-    ) as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy("COPY statewide.held_row (submission_id, row_no, reasons, attributes, geom) FROM STDIN") as copy,
+    ):
         for row_no, reasons in sorted(held.items()):
             attributes = source.slice(places[row_no], 1).to_pylist()[0]
             del attributes["row_no"]
             shape = shapes[places[row_no]]
             copy.write_row(
                 (
-                    submission_id, row_no, reasons, json.dumps(attributes, default=str, ensure_ascii=False).replace("\\u0000", ""),
+                    submission_id,
+                    row_no,
+                    reasons,
+                    json.dumps(attributes, default=str, ensure_ascii=False).replace("\\u0000", ""),
                     None if shape is None or not _finite(shape) else _hex(shape, srid),
                 )
             )
 
 
-def record_publication(
-    connection: Connection, summary: Mapping[str, Any], *, renew: bool, publication_id: str
-) -> None:
+def record_publication(connection: Connection, summary: Mapping[str, Any], *, renew: bool, publication_id: str) -> None:
     """Point the town at this delivery; the publication's identifier changes only when a row did."""
     connection.execute(
         "INSERT INTO statewide.publication AS p (cousub_fips, dataset, publication_id, submission_id, year,"

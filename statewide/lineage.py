@@ -82,7 +82,9 @@ def match(new: Side, live: Side, tolerance_ft: float) -> Iterator[tuple[int, int
     if not len(new.ids) or not len(live.ids):
         return
 
-    def take(left: Indices, right: Indices, kind: Kind, shifts: npt.NDArray[np.float64]) -> Iterator[tuple[int, int, Kind, float]]:
+    def take(
+        left: Indices, right: Indices, kind: Kind, shifts: npt.NDArray[np.float64]
+    ) -> Iterator[tuple[int, int, Kind, float]]:
         for index in np.argsort(shifts, kind="stable"):
             a, b = int(left[index]), int(right[index])
             if free_new[a] and free_live[b]:
@@ -93,7 +95,9 @@ def match(new: Side, live: Side, tolerance_ft: float) -> Iterator[tuple[int, int
     alike = new.attribute_hash[left] == live.attribute_hash[right]
     close = same_shape(new.shapes[left], live.shapes[right], tolerance_ft)
     kept = alike & close
-    yield from take(left[kept], right[kept], "within tolerance", distances_ft(new.shapes[left[kept]], live.shapes[right[kept]]))
+    yield from take(
+        left[kept], right[kept], "within tolerance", distances_ft(new.shapes[left[kept]], live.shapes[right[kept]])
+    )
     for new_key, live_key in zip(new.keys, live.keys, strict=True):
         a, b = _same_key(new_key, live_key, free_new, free_live)
         yield from take(a, b, "changed", _centre_distances(new.shapes[a], live.shapes[b]))
@@ -108,7 +112,10 @@ def _neighbours(new: Shapes, live: Shapes) -> tuple[Indices, Indices]:
 
 
 def _same_key(
-    new: npt.NDArray[np.object_], live: npt.NDArray[np.object_], free_new: npt.NDArray[np.bool_], free_live: npt.NDArray[np.bool_]
+    new: npt.NDArray[np.object_],
+    live: npt.NDArray[np.object_],
+    free_new: npt.NDArray[np.bool_],
+    free_live: npt.NDArray[np.bool_],
 ) -> tuple[Indices, Indices]:
     places: dict[Any, list[int]] = {}
     for index in np.flatnonzero(free_live):

@@ -51,9 +51,7 @@ def _roles(connection: Connection, settings: Settings) -> None:
         )
     database = sql.Identifier(connection.info.dbname)
     connection.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
-    connection.execute(
-        sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(database, sql.Identifier(LOADER))
-    )
+    connection.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(database, sql.Identifier(LOADER)))
 
 
 def _numbered_steps(connection: Connection) -> list[str]:

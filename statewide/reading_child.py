@@ -454,13 +454,8 @@ def _read_record_by_record(dataset: Dataset, layer: FoundLayer, count: Count, ou
     import pyarrow as pa
 
     names = [name for name, _ in layer.fields]
-    records: list[tuple[list[Any], bytes | None]] = []
-    broken: list[int] = []
-    for number, record in _records(dataset, layer, count):
-        if record is None:
-            broken.append(number)
-        else:
-            records.append(record)
+    wanted = count.rows if count.rows is not None else layer.rows or 0
+    records, broken = _records(dataset, layer, wanted)
     rows = Rows(read=len(records))
     types = {"time32[ms]": pa.time32("ms"), "timestamp[ms]": pa.timestamp("ms"), "date32[day]": pa.date32()}
     said: list[str] = []
@@ -480,35 +475,41 @@ def _read_record_by_record(dataset: Dataset, layer: FoundLayer, count: Count, ou
 
 
 def _records(
-    dataset: Dataset, layer: FoundLayer, count: Count
-) -> Iterator[tuple[int, tuple[list[Any], bytes | None] | None]]:
-    """(record number, values and WKB or None if it is broken). Ids that nobody uses are passed over."""
+    dataset: Dataset, layer: FoundLayer, wanted: int
+) -> tuple[list[tuple[list[Any], bytes | None]], list[int]]:
+    """(values and WKB of each record that could be read, ids of those that could not).
+
+    An id that answers nothing may be broken or, after an edit, in use by nobody: as many as are missing tells which.
+    """
     import fiona
     import shapely
-    from fiona.errors import FionaError
 
+    records: list[tuple[list[Any], bytes | None]] = []
+    broken: list[int] = []
+    silent: list[int] = []
     first = 0 if dataset.kind == "shapefile" else 1
+    last = first + wanted
     with fiona.open(
         dataset.path, layer=layer.inner, enabled_drivers=[DRIVERS[dataset.kind]], encoding=dataset.encoding
     ) as source:
-        wanted = count.rows if count.rows is not None else layer.rows or 0
-        found = 0
-        number = first
         properties = list(source.schema["properties"])
-        while found < wanted and number < first + 2 * wanted + 1000:
-            number += 1
+        for number in range(first, first + 2 * wanted + 1000):
+            if len(records) + len(broken) >= wanted:
+                break
             try:
-                record = source.get(number - 1)
-            except (FionaError, ValueError, TypeError, AttributeError, IndexError, RuntimeError):
-                found += 1
-                yield number - first, None
-                continue
-            if record is None:
-                continue
-            found += 1
-            geometry = record.geometry
-            shape = None if geometry is None else shapely.to_wkb(shapely.geometry.shape(geometry), flavor="iso")
-            yield number - first, ([record.properties[name] for name in properties], shape)
+                record = source.get(number)
+                shape = record.geometry and shapely.to_wkb(shapely.geometry.shape(record.geometry), flavor="iso")
+            except KeyError:
+                silent.append(number)
+            except Exception:  # whatever one record does to its reader, the others are still wanted
+                broken.append(number)
+            else:
+                records.append(([record.properties[name] for name in properties], shape))
+                last = max(last, number + 1)
+    silent = [number for number in silent if number < last]
+    if len(records) + len(broken) + len(silent) == wanted:
+        broken = sorted(broken + silent)
+    return records, [number + 1 - first for number in broken]
 
 
 def _column(values: list[Any], kind: Any, name: str, said: list[str]) -> Any:

@@ -98,7 +98,9 @@ def same_town(name: str, town: Town) -> bool:
     return _folded(name) in (_folded(town.town_name), town.cousub_fips, str(town.town_no))
 
 
-def _upsert(connection: Connection, standard: Standard, name: str, values: dict[str, Any], outline: BaseGeometry) -> None:
+def _upsert(
+    connection: Connection, standard: Standard, name: str, values: dict[str, Any], outline: BaseGeometry
+) -> None:
     table = standard.table(name)
     outline = shapely.multipolygons([outline]) if outline.geom_type == "Polygon" else outline
     lonlat, mercator = published_shapes(np.array([outline], dtype=object), standard)
@@ -106,7 +108,9 @@ def _upsert(connection: Connection, standard: Standard, name: str, values: dict[
     shapes = {"geom": outline, "geom_lonlat": lonlat[0], "geom_mercator": mercator[0]}
     srids = {"geom": standard.header.storage_crs, "geom_lonlat": 4326, "geom_mercator": 3857}
     names = [sql.Identifier(column) for column in (*columns, *shapes)]
-    statement = sql.SQL("INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {sets}").format(
+    statement = sql.SQL(
+        "INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {sets}"
+    ).format(
         table=sql.Identifier(table.schema_name, table.name),
         names=sql.SQL(", ").join(names),
         values=sql.SQL(", ").join(

@@ -54,7 +54,8 @@ def replace_town(
 def _with_derived(derived: Mapping[str, sql.SQL]) -> sql.Composable:
     """`staged` with its derived columns computed over all of its rows, before any row is picked."""
     extra = sql.SQL("").join(
-        sql.SQL(", {} AS {}").format(expression, sql.Identifier(f"derived_{name}")) for name, expression in derived.items()
+        sql.SQL(", {} AS {}").format(expression, sql.Identifier(f"derived_{name}"))
+        for name, expression in derived.items()
     )
     return sql.SQL("(SELECT staged.*{} FROM staged)").format(extra)
 

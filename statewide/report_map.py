@@ -32,7 +32,7 @@ _SCALES_FT = (10, 20, 50, 100, 200, 500, 1000, 2000, 2640, 5280, 10560, 26400, 5
 _SCALE_WORDS = {2640: "½ mile", 5280: "1 mile", 10560: "2 miles", 26400: "5 miles", 52800: "10 miles"}
 _MARKERS: dict[Severity, str] = {
     "BLOCK": "M{x} {y}m-{r}-{r}h{d}v{d}h-{d}z",
-    "ERROR": "M{x} {y}m0-{d}l{d} {h}h-{h}z",
+    "ERROR": "M{x} {y}m0-{r}l{r} {d}h-{d}z",
     "WARN": "M{x} {y}m-{r} 0a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0-{d} 0z",
     "NOTE": "M{x} {y}m-{r} 0a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0-{d} 0z",
 }
@@ -104,9 +104,8 @@ class CloseUps:
         if around is not None:
             body += f'<path class="row" d="{_path(shapely.get_parts(around), view)}"/>'
         body += f'<path class="mark {kind}" d="{_path(shapely.get_parts(place), view)}"/>'
-        spots = view.snap(_centres(np.array([place], dtype=object)))
-        if place.geom_type == "Point" or _sizes(np.array([place], dtype=object), view)[0] < _SMALL:
-            body += f'<path class="pin {kind}" d="{"".join(_pins(spots, severity, 7))}"/>'
+        if pins := "".join(_pinned(np.array([place], dtype=object), severity, 7, view)):
+            body += f'<path class="pin {kind}" d="{pins}"/>'
         return view.svg(body + _scale_bar(view, 8, 11), "closeup")
 
 
@@ -199,15 +198,15 @@ def _radius(count: int) -> int:
 
 
 def _pinned(shapes: Shapes, severity: Severity, radius: int, view: _View) -> Iterator[str]:
-    """Markers for points and for shapes too small to be seen."""
-    small = shapes[_sizes(shapes, view) < _SMALL]
+    """Markers for points, lines, and areas too small to be seen."""
+    small = shapes[(_sizes(shapes, view) < _SMALL) | (shapely.get_dimensions(shapes) < 2)]
     return _pins(view.snap(_centres(small)), severity, radius)
 
 
 def _pins(spots: Grid, severity: Severity, radius: int) -> Iterator[str]:
     r = max(2, radius // 2) if severity == "NOTE" else radius
     for x, y in spots.tolist():
-        yield _MARKERS[severity].format(x=x, y=y + r // 2 if severity == "ERROR" else y, r=r, d=2 * r, h=2 * r)
+        yield _MARKERS[severity].format(x=x, y=y, r=r, d=2 * r)
 
 
 def _sizes(shapes: Shapes, view: _View) -> npt.NDArray[np.float64]:
@@ -222,13 +221,15 @@ def _centres(shapes: Shapes) -> npt.NDArray[np.float64]:
 
 
 def _path(shapes: Shapes, view: _View) -> str:
-    """Polygons (and lines) as the `d` of one path, each ring once and relative, without vertices that change nothing.
+    """Polygons as the `d` of one path, each ring once and relative, without vertices that change nothing.
 
-    Outer rings run one way and holes the other, so the non-zero fill rule shows holes and keeps stacked shapes filled.
+    Points and lines are left to their markers. Outer rings run one way and holes the other, so the non-zero fill rule shows holes and keeps stacked shapes filled.
     """
     parts = shapely.get_parts(shapely.get_parts(shapes))
     kinds = shapely.get_type_id(parts)
-    rings = np.concatenate([shapely.get_rings(shapely.orient_polygons(parts[kinds == 3])), parts[np.isin(kinds, (1, 2))]])
+    rings = np.concatenate(
+        [shapely.get_rings(shapely.orient_polygons(parts[kinds == 3])), parts[np.isin(kinds, (1, 2))]]
+    )
     coordinates, owner = shapely.get_coordinates(rings, return_index=True)
     grid = view.snap(coordinates)
     keep = np.ones(len(grid), dtype=bool)

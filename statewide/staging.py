@@ -70,7 +70,10 @@ def stage(connection: Connection, standard: Standard, staged: Staged) -> None:
             lonlat, mercator = published_shapes(shapes, standard)
             chunk = hashed.slice(start, _CHUNK).append_column("shape_hash", shape_hashes(shapes))
             for name, geometries, srid in zip(
-                SHAPES, (shapes, lonlat, mercator), (standard.header.storage_crs, LONLAT_SRID, MERCATOR_SRID), strict=True
+                SHAPES,
+                (shapes, lonlat, mercator),
+                (standard.header.storage_crs, LONLAT_SRID, MERCATOR_SRID),
+                strict=True,
             ):
                 chunk = chunk.append_column(name, pa.array(_ewkb(geometries, srid)))
             pa.csv.write_csv(chunk, sink, options)

@@ -37,7 +37,7 @@ def _owner_url() -> str:
 
 
 def _settings(url: str, home: Path) -> Settings:
-    """Settings of a test: a home of its own, but the cluster's own passwords, since roles belong to the whole cluster."""
+    """Settings of a test: its own home, but the cluster's passwords, since roles belong to the whole cluster."""
     real = load_settings()
     for role in (LOADER, API, RESTRICTED):
         real.role_password(role)

@@ -83,7 +83,9 @@ def alder(rows: int = 8, columns: int = 8, year: int = 2025) -> Fabric:
     )
 
 
-def write(fabric: Fabric, path: Path, *, epsg: int | None = 6434, kind: str = "geopackage", layer: str = "parcels") -> Path:
+def write(
+    fabric: Fabric, path: Path, *, epsg: int | None = 6434, kind: str = "geopackage", layer: str = "parcels"
+) -> Path:
     """Write a delivery; shapefiles and geodatabases come zipped, as towns send them. `epsg` None leaves the CRS out.
 
     Shapes are reprojected to `epsg` (2234 shares the digits of 6434).
@@ -93,11 +95,12 @@ def write(fabric: Fabric, path: Path, *, epsg: int | None = 6434, kind: str = "g
     shapes = np.array(fabric.shapes, dtype=object)
     if target not in (2234, 6434):
         transformer = pyproj.Transformer.from_crs(6434, target, always_xy=True)
-        shapes = shapely.transform(
-            shapes, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
-        )
+        shapes = shapely.transform(shapes, lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1])))
     if kind == "filegdb":
-        shapes = np.array([None if shape is None else shapely.MultiPolygon(shapely.get_parts(shape)) for shape in shapes], dtype=object)
+        shapes = np.array(
+            [None if shape is None else shapely.MultiPolygon(shapely.get_parts(shape)) for shape in shapes],
+            dtype=object,
+        )
     names = list(fabric.columns)
     file = path / f"{layer}{suffix}"
     path.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,9 @@ def write(fabric: Fabric, path: Path, *, epsg: int | None = 6434, kind: str = "g
     if kind == "shapefile":
         if epsg is None:
             file.with_suffix(".prj").unlink()
-        return _zipped(path / f"{layer}.zip", [file.with_suffix(end) for end in (".shp", ".shx", ".dbf", ".prj", ".cpg")])
+        return _zipped(
+            path / f"{layer}.zip", [file.with_suffix(end) for end in (".shp", ".shx", ".dbf", ".prj", ".cpg")]
+        )
     if kind == "filegdb":
         return _zipped(path / f"{layer}.gdb.zip", sorted(file.iterdir()), file.name)
     return file

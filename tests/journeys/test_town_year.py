@@ -25,7 +25,9 @@ def deliver(settings: Settings, tmp_path: Path) -> Submit:
     found_alder(settings)
     count = 0
 
-    def go(fabric: Fabric, *, year: int = 2025, kind: str = "geopackage", epsg: int | None = 6434, **options: Any) -> Outcome:
+    def go(
+        fabric: Fabric, *, year: int = 2025, kind: str = "geopackage", epsg: int | None = 6434, **options: Any
+    ) -> Outcome:
         nonlocal count
         count += 1
         file = write(fabric, tmp_path / f"delivery-{count}", kind=kind, epsg=epsg)
@@ -34,7 +36,9 @@ def deliver(settings: Settings, tmp_path: Path) -> Submit:
     return go
 
 
-def live(settings: Settings, query: str = "SELECT * FROM published.parcels ORDER BY parcel_id, parcel_uid") -> list[dict[str, Any]]:
+def live(
+    settings: Settings, query: str = "SELECT * FROM published.parcels ORDER BY parcel_id, parcel_uid"
+) -> list[dict[str, Any]]:
     with connect(settings) as connection:
         cursor = connection.execute(query.encode())
         names = [column.name for column in cursor.description or ()]
@@ -45,7 +49,14 @@ def test_a_first_delivery_is_published_row_for_row(deliver: Submit, settings: Se
     outcome = deliver(alder())
     assert outcome.summary["outcome"] == "published"
     assert outcome.summary["rows"] == {
-        "read": 64, "published": 64, "held": 0, "ignored": 0, "added": 64, "changed": 0, "removed": 0, "unchanged": 0,
+        "read": 64,
+        "published": 64,
+        "held": 0,
+        "ignored": 0,
+        "added": 64,
+        "changed": 0,
+        "removed": 0,
+        "unchanged": 0,
         "within_tolerance": 0,
     }
     rows = live(settings)
@@ -55,7 +66,10 @@ def test_a_first_delivery_is_published_row_for_row(deliver: Submit, settings: Se
     assert rows[0]["cama_link"] == f"{ALDER.cousub_fips}-1-1"
 
 
-@pytest.mark.parametrize(("kind", "epsg"), [("shapefile", 2234), ("filegdb", 6434), ("geojson", 4326), ("geopackage", 26956), ("geopackage", 3857)])
+@pytest.mark.parametrize(
+    ("kind", "epsg"),
+    [("shapefile", 2234), ("filegdb", 6434), ("geojson", 4326), ("geopackage", 26956), ("geopackage", 3857)],
+)
 def test_the_same_parcels_in_any_format_and_system_write_nothing_new(
     deliver: Submit, settings: Settings, kind: str, epsg: int
 ) -> None:
@@ -83,7 +97,10 @@ def test_only_rows_that_differ_are_written_and_keep_their_identifier(deliver: Su
     better.columns["Location"][5] = "6 MAIN STREET REAR"
     outcome = deliver(better)
     assert {key: outcome.summary["rows"][key] for key in ("added", "changed", "removed", "unchanged")} == {
-        "added": 0, "changed": 1, "removed": 0, "unchanged": 63,
+        "added": 0,
+        "changed": 1,
+        "removed": 0,
+        "unchanged": 63,
     }
     after = {row["parcel_id"]: row for row in live(settings)}
     assert after["1-6"]["location"] == "6 MAIN STREET REAR"
@@ -114,12 +131,22 @@ def test_a_withdrawn_parcel_goes_to_history_and_a_split_adds_one(deliver: Submit
     changed.columns["Shape_Area"][0] = half.area
     other = shapely.box(WEST + LOT / 2, SOUTH, WEST + LOT, SOUTH + LOT)
     changed.append(
-        other, Location="1A MAIN ST", Link="1-1A", Parcel_Type="PARCEL", Town_Name="Alder", Parcel_ID="1-1A",
-        CAMA_Link=f"{ALDER.cousub_fips}-1-1A", Collection_year="2025", Shape_Area=other.area,
+        other,
+        Location="1A MAIN ST",
+        Link="1-1A",
+        Parcel_Type="PARCEL",
+        Town_Name="Alder",
+        Parcel_ID="1-1A",
+        CAMA_Link=f"{ALDER.cousub_fips}-1-1A",
+        Collection_year="2025",
+        Shape_Area=other.area,
     )
     rows = deliver(changed).summary["rows"]
     assert {key: rows[key] for key in ("added", "changed", "removed", "unchanged")} == {
-        "added": 1, "changed": 1, "removed": 1, "unchanged": 62,
+        "added": 1,
+        "changed": 1,
+        "removed": 1,
+        "unchanged": 62,
     }
     assert len(live(settings, "SELECT * FROM cadastral.parcel_history")) == 2
 
@@ -187,10 +214,14 @@ def test_bad_rows_are_held_whole_and_the_rest_is_published(deliver: Submit, sett
     outcome = deliver(dirty)
     summary = outcome.summary
     assert summary["outcome"] == "published"
-    assert summary["rows"]["read"] == summary["rows"]["published"] + summary["rows"]["held"] + summary["rows"]["ignored"]
+    assert (
+        summary["rows"]["read"] == summary["rows"]["published"] + summary["rows"]["held"] + summary["rows"]["ignored"]
+    )
     held = live(settings, "SELECT row_no, reasons, attributes FROM statewide.held_row ORDER BY row_no")
     assert [(row["row_no"], row["reasons"]) for row in held] == [
-        (1, ["GEOMETRY_MISSING"]), (2, ["GEOMETRY_REPAIR_LARGE"]), (3, ["TOWN_MISMATCH"]),
+        (1, ["GEOMETRY_MISSING"]),
+        (2, ["GEOMETRY_REPAIR_LARGE"]),
+        (3, ["TOWN_MISMATCH"]),
     ]
     assert held[0]["attributes"]["Location"] == "1 MAIN ST"
     assert summary["findings"]["PLACEHOLDER_TEXT"] == 1
@@ -202,7 +233,9 @@ def test_a_repair_is_recorded_with_the_area_it_moved(deliver: Submit) -> None:
     nicked = alder()
     x, y = WEST, SOUTH
     # A spike of 2 × 2 ft that crosses itself at the first corner.
-    nicked.shapes[0] = shapely.Polygon([(x, y), (x + LOT, y), (x + LOT, y + LOT), (x, y + LOT), (x + 2, y - 2), (x - 2, y - 2)])
+    nicked.shapes[0] = shapely.Polygon(
+        [(x, y), (x + LOT, y), (x + LOT, y + LOT), (x, y + LOT), (x + 2, y - 2), (x - 2, y - 2)]
+    )
     outcome = deliver(nicked)
     assert outcome.summary["outcome"] == "published"
     (finding,) = [finding for finding in outcome.log.findings if finding.code == "GEOMETRY_REPAIRED"]
@@ -216,8 +249,15 @@ def test_condominium_units_on_one_shape_are_counted_as_a_stack(deliver: Submit, 
     stacked = alder()
     for unit in range(2, 5):
         stacked.append(
-            stacked.shapes[0], Location=f"1 MAIN ST #{unit}", Link="1-1", Parcel_Type="CONDO", Town_Name="Alder", Parcel_ID="1-1",
-            CAMA_Link=f"{ALDER.cousub_fips}-1-1", Collection_year="2025", Shape_Area=LOT * LOT,
+            stacked.shapes[0],
+            Location=f"1 MAIN ST #{unit}",
+            Link="1-1",
+            Parcel_Type="CONDO",
+            Town_Name="Alder",
+            Parcel_ID="1-1",
+            CAMA_Link=f"{ALDER.cousub_fips}-1-1",
+            Collection_year="2025",
+            Shape_Area=LOT * LOT,
         )
     outcome = deliver(stacked)
     assert outcome.summary["rows"]["published"] == 67
@@ -227,7 +267,10 @@ def test_condominium_units_on_one_shape_are_counted_as_a_stack(deliver: Submit, 
     stacked.drop([66])
     rows = deliver(stacked).summary["rows"]
     assert {key: rows[key] for key in ("added", "changed", "removed", "unchanged")} == {
-        "added": 0, "changed": 0, "removed": 1, "unchanged": 66,
+        "added": 0,
+        "changed": 0,
+        "removed": 1,
+        "unchanged": 66,
     }
     assert [row["stack_count"] for row in live(settings) if row["parcel_id"] == "1-1"] == [3, 3, 3]
 
@@ -281,7 +324,14 @@ def test_persons_are_stripped_at_the_door(deliver: Submit, settings: Settings) -
     named.shapes[0] = None
     outcome = deliver(named)
     assert outcome.summary["findings"]["COLUMN_WITHHELD"] == 2
-    for table in ("cadastral.parcel", "statewide.held_row", "statewide.finding", "statewide.submission", "statewide.ledger", "published.parcels"):
+    for table in (
+        "cadastral.parcel",
+        "statewide.held_row",
+        "statewide.finding",
+        "statewide.submission",
+        "statewide.ledger",
+        "published.parcels",
+    ):
         assert canary not in str(live(settings, f"SELECT to_jsonb(t)::text FROM {table} AS t")), table
     for file in Path(outcome.summary["report"]).iterdir():
         assert canary.encode() not in file.read_bytes(), file.name

@@ -195,17 +195,18 @@ def test_generated_files_are_what_the_law_says_now() -> None:
 
 
 def test_build_writes_what_drifted_and_deletes_what_nothing_makes(tmp_path: Path) -> None:
-    for name in ("schemas", "pygeoapi-config.yml"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, tmp_path / name)
-        elif source.exists():
-            shutil.copy(source, tmp_path / name)
+    shutil.copytree(SCHEMAS, tmp_path / "schemas")
+    config = tmp_path / "pygeoapi-config.yml"
+    shutil.copy(ROOT / "pygeoapi-config.yml", config)
+    build(tmp_path, check=False)
+    wanted = config.read_text(encoding="utf-8")
+    config.write_text(wanted.replace("id_field: parcel_uid", "id_field: link", 1), encoding="utf-8")
     generated = tmp_path / "schemas" / "generated"
     (generated / "dictionary.md").write_text("edited by hand\n", encoding="utf-8")
     (generated / "of_yesterday.schema.json").write_text("{}\n", encoding="utf-8")
-    drifted = ["schemas/generated/dictionary.md", "schemas/generated/of_yesterday.schema.json"]
+    drifted = ["pygeoapi-config.yml", "schemas/generated/dictionary.md", "schemas/generated/of_yesterday.schema.json"]
     assert build(tmp_path, check=True) == drifted
     assert build(tmp_path, check=False) == drifted
     assert build(tmp_path, check=True) == []
+    assert config.read_text(encoding="utf-8") == wanted
     assert not (generated / "of_yesterday.schema.json").exists()

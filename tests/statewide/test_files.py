@@ -50,7 +50,8 @@ def write(path: Path, rows: pa.Table, *, layer: str | None = None, crs: str = "E
     if path.suffix in (".gpkg", ".gdb"):
         at = rows.schema.get_field_index("shape_")
         wkb = [
-            None if blob is None else shapely.to_wkb(multi(shapely.from_wkb(blob))) for blob in rows["shape_"].to_pylist()
+            None if blob is None else shapely.to_wkb(multi(shapely.from_wkb(blob)))
+            for blob in rows["shape_"].to_pylist()
         ]
         rows = rows.set_column(at, "shape_", pa.array(wkb, type=pa.binary()))
     pyogrio.raw.write_arrow(
