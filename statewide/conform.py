@@ -116,7 +116,7 @@ def _fitted(field: StandardField, value: Any, parse: Callable[[Any], Any]) -> tu
         result = parse(value)
     except (ValueError, OverflowError):
         return None, f"not {_KINDS[field.type]}"
-    if result is None:
+    if result is None or result in field.unknown_values:
         return None, None
     if field.minimum is not None and result < field.minimum:
         return None, f"less than {field.minimum:g}"

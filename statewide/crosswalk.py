@@ -6,7 +6,6 @@ reported. Saved mappings of the town come first, then its reviewed file ``source
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from statewide.standard import Standard, StandardField, Table
+from statewide.standard import Standard, StandardField, Table, column_key
 
 DBF_NAME_LENGTH = 10
 """A shapefile cuts column names after ten characters (dBASE III)."""
@@ -108,16 +107,11 @@ def propose(
     return Crosswalk(mapping, how, ignored, withheld, unmapped, shown, rivals)
 
 
-def folded(name: str) -> str:
-    """One spelling of a column's name: ``Town Name``, ``TOWN_NAME`` and ``townname`` meet."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
 def _name_score(column: str, spellings: Sequence[str]) -> float:
-    seen = folded(column)
+    seen = column_key(column)
     best = 0.0
     for spelling in spellings:
-        if seen == folded(spelling):
+        if seen == column_key(spelling):
             return _NAME_EXACT
         if len(column) >= DBF_NAME_LENGTH - 2 and column.casefold() == spelling.casefold()[:DBF_NAME_LENGTH]:
             best = _NAME_CUT

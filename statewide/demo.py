@@ -140,18 +140,19 @@ class Ground:
             (self.width - x, y, self.height, dx, 1),
         )
         for edge, (inland, along, length, shift, outward) in enumerate(edges):
+            # Towards the corners both fade out, for two shores that moved there would cross.
+            to_corner = np.minimum(along, length - along)
+            level = np.clip(to_corner / (1_200 * size), 0, 1)
             for octave, (wave, reach, depth) in enumerate(((2_600, 340, 3_400), (1_100, 75, 1_000), (430, 20, 400))):
-                fade = np.clip(1 - np.maximum(inland, 0) / (depth * size), 0, 1) ** 3
+                fade = level * np.clip(1 - np.maximum(inland, 0) / (depth * size), 0, 1) ** 3
                 seed = self.seed + 1_000 * edge + octave
                 shift += outward * reach * size * fade * ripple(along, wave * size, seed)
             rim = np.flatnonzero(inland == 0)
-            # None at the corners, where two shores would cross; only the open coast has vertices for the finest waves.
-            ragged = 0.11 * np.clip(np.minimum(along[rim], length - along[rim]) / 150, 0, 1)
+            ragged = outward * 0.11 * np.clip(to_corner[rim] / 150, 0, 1)
+            # Only the open coast has vertices for the finest waves.
             for octave, wave in enumerate((90, 42, 19, 8, 4) if edge == 0 else (90, 42)):
-                out = 1 + ripple(
-                    along[rim], wave, self.seed + 1_000 * edge + 10 + octave
-                )  # never in, past an inner vertex
-                shift[rim] += outward * wave * ragged * out
+                # Outward only: the rim must not pass the vertices just inside it.
+                shift[rim] += wave * ragged * (1 + ripple(along[rim], wave, self.seed + 1_000 * edge + 10 + octave))
         return x + dx, y + dy
 
     def _rivers(self, x: Floats, y: Floats) -> Floats:

@@ -227,6 +227,7 @@ def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) ->
                 shapes=rows.shapes,
                 given=rows.given,
                 held=held,
+                label_field=dataset.label,
                 label=lambda row_no: rows.label(row_no, dataset.label),
                 columns=crosswalk.account(),
                 scores=crosswalk.scores,

@@ -13,7 +13,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +118,12 @@ def _count_of(scan: Prescan, layer: FoundLayer) -> Count:
 
 def _load_gdal(drivers: list[str]) -> None:
     """Load pyogrio, then take away every driver but ``drivers``; GDAL_SKIP also reaches fiona's GDAL, loaded later."""
-    sys.meta_path.insert(0, _WithoutDataframes())
+    lean = _Lean()
+    sys.meta_path.insert(0, lean)
     import pyogrio
     from pyogrio import _ogr
+
+    lean.absent.discard("pyproj")
 
     os.environ["GDAL_SKIP"] = ",".join(name for name in pyogrio.list_drivers() if name not in drivers)
     _ogr._register_drivers()
@@ -130,11 +132,14 @@ def _load_gdal(drivers: list[str]) -> None:
         raise RuntimeError(f"GDAL kept drivers that it must not have: {', '.join(sorted(left - set(drivers)))}")
 
 
-class _WithoutDataframes(MetaPathFinder):
-    """pyogrio and pyarrow load dataframe libraries when they find them: a second of start for nothing here."""
+class _Lean:
+    """pyogrio and pyarrow load these when they find them: a second of start for nothing that is needed here."""
+
+    def __init__(self) -> None:
+        self.absent = {"pandas", "geopandas", "pyproj"}
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        if fullname in ("pandas", "geopandas"):
+        if fullname in self.absent:
             raise ModuleNotFoundError(fullname)
 
 
@@ -418,8 +423,10 @@ def _settle_shapes(column: Any, rows: Rows) -> Any:
     rows.emptied += int(empty.sum())
     if any(code & 0xF0000000 for code in codes):  # the older way to say Z
         wkb = shapely.to_wkb(shapes, flavor="iso", output_dimension=4)
+    elif not failed.any() and not empty.any():
+        return column
     wkb[empty] = None
-    return pa.array(wkb, type=pa.binary())
+    return pa.array(wkb.tolist(), type=pa.binary())
 
 
 def _check_depth(shapes: Any) -> None:

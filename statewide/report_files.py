@@ -78,8 +78,7 @@ def write_json(path: Path, head: Mapping[str, Any], placed: PlacedFindings) -> N
 def write_csv(path: Path, placed: PlacedFindings, label_column: str) -> None:
     """Write one line per finding, for a spreadsheet.
 
-    UTF-8 with a byte order mark: Excel reads accents and quotation marks wrong without one, and readers of UTF-8 skip it.
-    A text that a spreadsheet would run as a formula gets a leading apostrophe.
+    UTF-8 with a byte order mark: without one Excel reads accents and quotation marks wrong. A text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     header = [label_column if name == "label" else name for name in COLUMNS]
     with path.open("w", encoding="utf-8-sig", newline="") as file:
@@ -134,8 +133,16 @@ def write_gpkg(path: Path, placed: PlacedFindings, label_column: str, srid: int)
 
 def _cells(finding: Finding, label: str | None) -> tuple[str | int | None, ...]:
     return (
-        finding.severity, finding.code, finding.title, finding.owner, finding.row_no, label, finding.column, finding.value,
-        finding.sentence, finding.fix,
+        finding.severity,
+        finding.code,
+        finding.title,
+        finding.owner,
+        finding.row_no,
+        label,
+        finding.column,
+        finding.value,
+        finding.sentence,
+        finding.fix,
     )
 
 
