@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import shapely
 import typer
 
 from cadastral.parcels import PARCELS
@@ -15,9 +17,10 @@ from statewide.console import emit, progress
 from statewide.crosswalk import propose
 from statewide.database import connect
 from statewide.errors import EXIT_REFUSED, BadArgument
+from statewide.findings import plain_share
 from statewide.intake import Outcome, Request
 from statewide.ledger import history as submissions
-from statewide.register import find_town
+from statewide.register import find_town, locate
 from statewide.settings import load_settings
 from statewide.standard import load_standard
 
@@ -44,6 +47,8 @@ def inspect(file: File, layer: Layer = None, json: Json = False) -> None:
         reading = files.read(file, work=Path(work), layer=layer)
     columns = reading.table.drop_columns(["row_no", "geometry"])
     crosswalk = propose(standard, standard.table(PARCELS.table), columns)
+    shapes = np.asarray(shapely.from_wkb(reading.table.column("geometry").to_numpy()), dtype=object)
+    place = locate(shapes, reading.layer.crs_epsg, standard)
     result: dict[str, Any] = {
         "outcome": "ok",
         "file": {"name": file.name, "sha256": reading.sha256, "bytes": reading.size_bytes, "kind": reading.kind},
@@ -61,6 +66,7 @@ def inspect(file: File, layer: Layer = None, json: Json = False) -> None:
         "layer": reading.layer.name,
         "why_this_layer": reading.why,
         "rows_read": reading.rows_read,
+        "place": vars(place) if place else None,
         "encoding": reading.encoding,
         "encoding_how": reading.encoding_how,
         "columns": crosswalk.account(),
@@ -175,6 +181,13 @@ def _inspection_text(result: dict[str, Any]) -> str:
         lines.append(
             f"  layer {layer['name']}: {layer['geometry_type']}, {layer['rows']} rows, coordinate system {stated}"
         )
+    place = result["place"]
+    if place:
+        lines.append(
+            f"  read in EPSG:{place['epsg']}, {plain_share(place['share'])} of its shapes lie in {place['town_name']}"
+        )
+    else:
+        lines.append("  its shapes lie in no town of the State, in any coordinate system that we know")
     lines.append("")
     width = max((len(column) for column in result["columns"]), default=0)
     best: dict[tuple[str, str], dict[str, Any]] = {}

@@ -106,7 +106,7 @@ def _bands(world: World) -> list[_Band]:
     ]
 
 
-def _shore(ground: Ground, reach: float, sway: float, seed: int) -> Polygon:
+def _shore(ground: Ground, reach: float, sway: float, seed: int) -> BaseGeometry:
     """From the open water to a wavering line inland of the open coast."""
     easts = np.arange(-400.0, ground.width + 401, _STEP)
     inland = reach + sway * ripple(easts, 900, seed) + 0.3 * sway * ripple(easts, 240, seed + 20)
@@ -114,12 +114,12 @@ def _shore(ground: Ground, reach: float, sway: float, seed: int) -> Polygon:
     return _area(ground, np.r_[easts, easts[::-1]], np.r_[inland, np.full(len(easts), -_OFFSHORE)])
 
 
-def _split_by_reach(ground: Ground, shore: Polygon, zone: str, elevation: int) -> list[_Band]:
+def _split_by_reach(ground: Ground, shore: BaseGeometry, zone: str, elevation: int) -> list[_Band]:
     """The stretches of a coastal zone, whose waves differ by a foot or two."""
     bands = []
     for number, west in enumerate(range(-400, ground.width + 400, _REACH)):
         east = min(west + _REACH, ground.width + 400)
-        north = np.arange(-_OFFSHORE, 800, 50)
+        north = np.arange(-_OFFSHORE, 800.0, 50.0)
         slab = _area(ground, np.r_[np.full(len(north), east), np.full(len(north), west)], np.r_[north, north[::-1]])
         part = shapely.intersection(shore, slab)
         bands.append(_Band(part, zone, elevation=float(elevation + (number * 7 + ground.seed) % 3)))
@@ -145,7 +145,7 @@ def _sheltered(ground: Ground, reach: float, sway: float) -> BaseGeometry:
     return shapely.union_all([_area(ground, *side) for side in sides])
 
 
-def _valley(ground: Ground, river: River, share: float) -> Polygon:
+def _valley(ground: Ground, river: River, share: float) -> BaseGeometry:
     """The river's flood plain, or the share of its width that a lesser or a greater flood takes."""
     reach = np.maximum(share * river.flood_half_width, np.minimum(river.bed, river.flood_half_width))
     side = 1 + 0.25 * ripple(
@@ -158,8 +158,9 @@ def _valley(ground: Ground, river: River, share: float) -> Polygon:
     )
 
 
-def _area(ground: Ground, east: Floats, north: Floats) -> Polygon:
-    return Polygon(ground.locate(east.astype(np.float64), north.astype(np.float64)))
+def _area(ground: Ground, east: Floats, north: Floats) -> BaseGeometry:
+    # Far out on the water the bent plan may fold over; on the island it never does.
+    return shapely.make_valid(Polygon(ground.locate(east, north)), method="structure", keep_collapsed=False)
 
 
 def _panels(world: World) -> NDArray[np.object_]:

@@ -78,17 +78,15 @@ def index_layer(
     classes = np.asarray(classes, dtype=np.int64)
     pieces, owner = _subdivide_all(repaired.shapes, max_vertices)
     groups = np.zeros_like(classes) if one_class_per_place else classes
-    rest, double_sqft = _drop_doubles(pieces, owner, groups[owner])
+    pieces, double_sqft = _drop_doubles(pieces, owner, groups[owner])
     overlap_sqft: dict[int, float] = {}
     for position in np.flatnonzero(double_sqft):
         code = int(classes[owner[position]])
         overlap_sqft[code] = overlap_sqft.get(code, 0.0) + float(double_sqft[position])
-    # What a difference leaves may be large again: a coverage polygon with every zone cut out of it.
-    pieces, parent = _subdivide_all(rest, max_vertices)
+    left = ~shapely.is_empty(pieces)
+    pieces, owner = pieces[left], owner[left]
     shapely.prepare(pieces)
-    return LayerIndex(
-        pieces, classes[owner[parent]], shapely.STRtree(pieces), repaired, dict(sorted(overlap_sqft.items()))
-    )
+    return LayerIndex(pieces, classes[owner], shapely.STRtree(pieces), repaired, dict(sorted(overlap_sqft.items())))
 
 
 def overlay(parcels: Geometries, index: LayerIndex, chunk: int = CHUNK) -> Overlaps:

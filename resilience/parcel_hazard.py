@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from psycopg import sql
 
 from resilience.flood import LAYER
@@ -184,8 +185,8 @@ def _overlay_town(connection: Connection, standard: Standard, town: str, full: b
     overlap_sqft = 0.0
     if stale:
         severity = Severity.of(standard)
-        index, zones = _index_around(connection, standard, severity, current.load_id, box)
-        overlap_sqft = sum(index.overlap_sqft[code] for code in index.overlap_sqft if zones[code].zone_class != NO_ZONE)
+        around = _ground_around(connection, standard, severity, current.load_id, box)
+        overlap_sqft = sum(around.index.overlap_sqft.values())
         connection.execute(
             sql.SQL(
                 "CREATE TEMPORARY TABLE computed ON COMMIT DROP AS SELECT {} FROM resilience.parcel_hazard LIMIT 0"
@@ -193,7 +194,7 @@ def _overlay_town(connection: Connection, standard: Standard, town: str, full: b
         )
         constants = (town, LAYER, current.load_id, current.version)
         for parcels, shapes in _stale_parcels(connection):
-            answers = _answers(standard, severity, shapes, index, zones)
+            answers = _answers(standard, severity, shapes, around)
             with connection.cursor() as cursor, cursor.copy("COPY computed FROM STDIN") as copy:
                 for parcel, said in zip(parcels, answers, strict=True):
                     copy.write_row((*parcel, *constants, *said))
@@ -214,51 +215,79 @@ def _stale_parcels(connection: Connection) -> Iterator[tuple[list[tuple[Any, ...
             yield [row[:3] for row in rows], shapely.from_wkb([row[3] for row in rows])
 
 
-def _index_around(
+@dataclass(frozen=True)
+class _Ground:
+    """What the layer says around a town: zones by class code of the index, and the covered area, if one was given."""
+
+    zones: list[Zone]
+    index: LayerIndex
+    coverage: shapely.Geometry | None
+
+
+def _ground_around(
     connection: Connection, standard: Standard, severity: Severity, load_id: uuid.UUID, box: list[float]
-) -> tuple[LayerIndex, list[Zone]]:
-    """The zones in a box, and the covered area without a zone, ready for ``overlay``; class code → zone.
-
-    Where zones overlap, which FEMA's own rules forbid, the one that counts is kept; the coverage comes last, so that
-    of it remains what no zone takes.
-    """
+) -> _Ground:
+    """Where zones overlap, which FEMA's own rules forbid, the one that counts is kept."""
     names = dict(zip(("west", "south", "east", "north"), box, strict=True))
-    found = connection.execute(
-        read_sql("resilience", "zones_around"), {**names, "srid": standard.header.storage_crs, "load": load_id}
-    ).fetchall()
+    values = {**names, "srid": standard.header.storage_crs, "load": load_id}
+    found = connection.execute(read_sql("resilience", "zones_around"), values).fetchall()
     described = [Zone(row[0], _label(row[1], row[2]), *row[3:7]) for row in found]
-
-    def order(zone: Zone) -> tuple[Any, ...]:
-        return (zone.zone_class == NO_ZONE, severity.order(zone.zone_class), repr(zone))
-
-    zones = sorted(set(described), key=order)
+    zones = sorted(set(described), key=lambda zone: (severity.order(zone.zone_class), repr(zone)))
     code = {zone: position for position, zone in enumerate(zones)}
     codes = np.array([code[zone] for zone in described], dtype=np.int64)
     shapes = shapely.from_wkb(np.array([row[7] for row in found], dtype=object))
     worst_first = np.argsort(codes, kind="stable")
-    return index_layer(shapes[worst_first], codes[worst_first], one_class_per_place=True), zones
+    panels = connection.execute(
+        "SELECT ST_AsBinary(geom) FROM resilience.hazard_coverage WHERE layer_load_id = %s", [load_id]
+    ).fetchall()
+    coverage = shapely.union_all(shapely.from_wkb([wkb for (wkb,) in panels])) if panels else None
+    shapely.prepare(coverage)
+    return _Ground(zones, index_layer(shapes[worst_first], codes[worst_first], one_class_per_place=True), coverage)
 
 
 def _label(zone: str | None, subtype: str | None) -> str | None:
     return ", ".join(part for part in (zone, subtype) if part) or None
 
 
-def _answers(
-    standard: Standard, severity: Severity, shapes: Geometries, index: LayerIndex, zones: list[Zone]
-) -> Iterator[tuple[Any, ...]]:
+def _answers(standard: Standard, severity: Severity, shapes: Geometries, ground: _Ground) -> Iterator[tuple[Any, ...]]:
     """One tuple per parcel, in the order of ``_NAMES`` from `worst_zone`."""
-    found = overlay(shapes, index)
+    found = overlay(shapes, ground.index)
     area = shapely.area(shapes)
     tolerance = standard.header.coordinate_tolerance_ft * shapely.length(shapes)
+    least_sqft = standard.header.area_tolerance_sqft
+    in_zones = np.bincount(found.parcel, weights=found.area_sqft, minlength=len(shapes))
+    without_zone = _without_zone(shapes, area - in_zones, ground, least_sqft)
     starts = np.searchsorted(found.parcel, np.arange(len(shapes) + 1))
     for at in range(len(shapes)):
         part = slice(starts[at], starts[at + 1])
         shares = [
-            (zones[code], float(sqft))
+            (ground.zones[code], float(sqft))
             for code, sqft in zip(found.class_code[part], found.area_sqft[part], strict=True)
             if sqft > 0
         ]
-        yield answer(severity, shares, float(area[at]), float(tolerance[at]), standard.header.area_tolerance_sqft)
+        if without_zone[at] > least_sqft:
+            shares.append((Zone(NO_ZONE), float(without_zone[at])))
+        yield answer(severity, shares, float(area[at]), float(tolerance[at]), least_sqft)
+
+
+def _without_zone(
+    shapes: Geometries, gaps: NDArray[np.float64], ground: _Ground, least_sqft: float
+) -> NDArray[np.float64]:
+    """Area of each parcel that is covered and in no zone; ``gaps`` is its area outside of all zones.
+
+    Only a parcel across the rim of the coverage needs its gap as a shape.
+    """
+    area = np.zeros(len(shapes))
+    if ground.coverage is None:
+        return area
+    with_gap = np.flatnonzero(gaps > least_sqft)
+    whole = shapely.covers(ground.coverage, shapes[with_gap])
+    area[with_gap[whole]] = gaps[with_gap[whole]]
+    for at in with_gap[~whole]:
+        zones = ground.index.pieces[ground.index.tree.query(shapes[at], predicate="intersects")]
+        gap = shapely.difference(shapes[at], shapely.union_all(zones))
+        area[at] = shapely.intersection(gap, ground.coverage).area
+    return area
 
 
 def answer(

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from itertools import pairwise
 from math import ceil, pi, sqrt
 from pathlib import Path
 from typing import Any
@@ -312,21 +313,15 @@ def _plan_towns(
     height = min(sqrt(room) * 0.92, _MOST_HEIGHT)
     rows = min(towns, max(1, round(height / sqrt(room / towns))))
     width = 10 * round(room / height / 10)
-    per_row = np.diff(np.linspace(0, towns, rows + 1).round().astype(np.int64)).tolist()
+    firsts = np.linspace(0, towns, rows + 1).round().astype(np.int64).tolist()
+    in_rows = [weights[first:stop] for first, stop in pairwise(firsts)]
+    heights = [max(10, 10 * round(float(row.sum() / weights.sum()) * height / 10)) for row in in_rows]
     plans: list[tuple[int, int, int, int]] = []
-    first, norths = 0, [0]
-    row_weights = [weights[: per_row[0]].sum()]
-    for count in per_row[:-1]:
-        first += count
-        row_weights.append(weights[first : first + per_row[len(row_weights)]].sum())
-    heights = 10 * np.maximum(1, np.rint(np.array(row_weights) / weights.sum() * height / 10).astype(np.int64))
-    total = int(heights.sum())
-    norths = [total, *(total - np.cumsum(heights)).tolist()]
-    first = 0
-    for row, count in enumerate(per_row):
-        easts = [0, *np.cumsum(10 * _apportion(weights[first : first + count], width // 10)).tolist()]
-        plans += [(easts[i], norths[row + 1], easts[i + 1], norths[row]) for i in range(count)]
-        first += count
+    north = total = sum(heights)
+    for row, high in zip(in_rows, heights, strict=True):
+        easts = [0, *np.cumsum(10 * _apportion(row, width // 10)).tolist()]
+        plans += [(west, north - high, east, north) for west, east in pairwise(easts)]
+        north -= high
     return plans, width, total
 
 

@@ -60,7 +60,7 @@ def settle_crs(
         declared_as: how the file states it, for the message.
         outline: the town, in the storage CRS.
     """
-    points = _sample_points(shapes)
+    points = sample_points(shapes)
     accepted = {crs.epsg: crs for crs in standard.header.accepted_crs}
     for refused in standard.header.quarantined_crs:
         if declared == refused.epsg:
@@ -72,6 +72,9 @@ def settle_crs(
         return CrsDecision(None, "unknown", 0.0, why=f"the file says {named}, which is not a system that we accept.")
     near = shapely.buffer(outline, NEAR_TOWN_FT)
     shapely.prepare(near)
+    enough = standard.checks["WRONG_PLACE"].limits["share_min"]
+    if declared and (share := _share_inside(points, declared, near, standard)) >= enough:
+        return CrsDecision(declared, "declared", share)
     scores = {
         crs.epsg: _share_inside(points, crs.epsg, near, standard)
         for crs in standard.header.accepted_crs
@@ -80,11 +83,10 @@ def settle_crs(
     digits = {crs.epsg: crs.same_digits_as or crs.epsg for crs in accepted.values()}
     best = max(scores, key=lambda epsg: scores[epsg])
     if declared:
-        share = scores[digits[declared]]
-        better = best if scores[best] > 0.5 and share < 0.5 else None
-        return CrsDecision(declared, "declared", share, better=better, scores=scores)
-    rivals = [epsg for epsg in scores if epsg != best and scores[epsg] >= 0.5 * scores[best]]
-    if scores[best] < 0.5:
+        better = best if scores[best] >= enough else None
+        return CrsDecision(declared, "declared", scores[digits[declared]], better=better, scores=scores)
+    rivals = [epsg for epsg in scores if epsg != best and scores[epsg] >= scores[best] / 2]
+    if scores[best] < enough:
         return CrsDecision(
             None,
             "unknown",
@@ -118,12 +120,7 @@ def to_storage(shapes: Shapes, epsg: int, standard: Standard) -> Shapes:
     flat: Shapes = shapely.force_2d(shapes)
     if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
         return flat
-    transformer = _transformer(epsg, standard.header.storage_crs)
-
-    def move(coordinates: Floats) -> Floats:
-        return np.column_stack(transformer.transform(coordinates[:, 0], coordinates[:, 1]))
-
-    moved: Shapes = shapely.transform(flat, move)
+    moved: Shapes = shapely.transform(flat, lambda coordinates: points_in_storage(coordinates, epsg, standard))
     return moved
 
 
@@ -251,21 +248,26 @@ def _reason(geometry: BaseGeometry) -> tuple[str, BaseGeometry | None]:
     return words.get(what, what.lower()), point
 
 
-def _sample_points(shapes: Shapes) -> Floats:
+def sample_points(shapes: Shapes) -> Floats:
+    """Centres of at most some two thousand of the shapes, as delivered; shape (n, 2)."""
     present = shapes[~shapely.is_missing(shapes)]
     step = max(1, len(present) // _SAMPLE)
     bounds = shapely.bounds(present[::step])
     return np.column_stack(((bounds[:, 0] + bounds[:, 2]) / 2, (bounds[:, 1] + bounds[:, 3]) / 2))
 
 
+def points_in_storage(points: Floats, epsg: int, standard: Standard) -> Floats:
+    """Points of a coordinate system in the storage CRS; shape (n, 2)."""
+    if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
+        return points
+    return np.column_stack(_transformer(epsg, standard.header.storage_crs).transform(points[:, 0], points[:, 1]))
+
+
 def _share_inside(points: Floats, epsg: int, near: BaseGeometry, standard: Standard) -> float:
     if not len(points):
         return 0.0
-    if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
-        x, y = points[:, 0], points[:, 1]
-    else:
-        x, y = _transformer(epsg, standard.header.storage_crs).transform(points[:, 0], points[:, 1])
-    return float(np.mean(shapely.contains_xy(near, x, y)))
+    moved = points_in_storage(points, epsg, standard)
+    return float(np.mean(shapely.contains_xy(near, moved[:, 0], moved[:, 1])))
 
 
 def _same_digits(left: int, right: int, accepted: Sequence[AcceptedCrs]) -> bool:

@@ -331,6 +331,8 @@ def _settle(
 ) -> tuple[CrsDecision, Shapes, Repaired]:
     """Settle the CRS and bring the shapes to the storage CRS, valid."""
     layer = reading.layer
+    if shapely.is_missing(given).all():  # NO_ROWS says it; there is no position to settle
+        return CrsDecision(layer.crs_epsg, "unknown", 0.0), given, repair(given)
     if bool(shapely.has_z(given[~shapely.is_missing(given)]).any()):
         log.add("Z_DROPPED", geometry_type=layer.geometry_type)
     crs = settle_crs(given, layer.crs_epsg, layer.crs_wkt, town.outline, standard)

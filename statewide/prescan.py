@@ -54,7 +54,9 @@ def prescan(kind: str, path: Path) -> Prescan:
 
 
 _ALLOWED_TRIGGER = re.compile(r"(rtree|gpkg|trigger_(insert|delete|update)_feature_count)_", re.IGNORECASE)
-_ALLOWED_VIRTUAL = re.compile(r"CREATE\s+VIRTUAL\s+TABLE\s+\S+\s+USING\s+rtree\s*\(", re.IGNORECASE)
+_ALLOWED_VIRTUAL = re.compile(
+    r"""CREATE\s+VIRTUAL\s+TABLE\s+("(?:[^"]|"")+"|'(?:[^']|'')+'|\[[^\]]+\]|\w+)\s+USING\s+rtree\s*\(""", re.IGNORECASE
+)
 
 
 def _geopackage(path: Path) -> Prescan:

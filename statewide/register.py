@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from statewide.database import Connection
 from statewide.errors import UnknownTown
-from statewide.geometry import published_shapes, to_storage
+from statewide.geometry import Shapes, points_in_storage, published_shapes, sample_points, to_storage
 from statewide.standard import Standard, schemas_folder
 
 
@@ -34,14 +34,51 @@ class Town:
     outline: BaseGeometry
 
 
-def load_authority(connection: Connection, standard: Standard) -> None:
-    """Write the 169 towns and nine regions, as the law has them, into the database."""
+@dataclass(frozen=True)
+class Place:
+    """Where a file's shapes lie when its coordinates are read in a certain system."""
+
+    epsg: int
+    town_name: str
+    share: float
+
+
+def authority_outlines(standard: Standard) -> Shapes:
+    """Outlines of the 169 towns in the storage CRS, in the order of `standard.municipalities`."""
     text = (schemas_folder() / "authority" / "town_outlines.geojson").read_text(encoding="utf-8")
     outlines = {
         feature["properties"]["cousub_fips"]: shape(feature["geometry"]) for feature in json.loads(text)["features"]
     }
+    ordered = np.array([outlines[town.cousub_fips] for town in standard.municipalities], dtype=object)
+    return to_storage(ordered, 4326, standard)
+
+
+def locate(shapes: Shapes, declared: int | None, standard: Standard) -> Place | None:
+    """The town that most of a file's shapes lie in, without being told: in the declared system, else in any we know.
+
+    Needs no database. None when the shapes lie in no town of the State.
+    """
+    points = sample_points(shapes)
+    if not len(points):
+        return None
+    tree = shapely.STRtree(authority_outlines(standard))
+    tried = [declared] if declared else [crs.epsg for crs in standard.header.accepted_crs if crs.same_digits_as is None]
+    best: Place | None = None
+    for epsg in tried:
+        _, towns = tree.query(shapely.points(points_in_storage(points, epsg, standard)), predicate="within")
+        if not len(towns):
+            continue
+        counts = np.bincount(towns)
+        share = float(counts.max() / len(points))
+        if best is None or share > best.share:
+            best = Place(epsg, standard.municipalities[int(counts.argmax())].town_name, share)
+    return best
+
+
+def load_authority(connection: Connection, standard: Standard) -> None:
+    """Write the 169 towns and nine regions, as the law has them, into the database."""
     towns = standard.municipalities
-    shapes = to_storage(np.array([outlines[town.cousub_fips] for town in towns], dtype=object), 4326, standard)
+    shapes = authority_outlines(standard)
     regions = np.array([town.planning_region_fips for town in towns])
     for region in standard.planning_regions:
         merged = shapely.union_all(shapes[regions == region.planning_region_fips])

@@ -45,24 +45,24 @@ _OWNERS: dict[Owner, str] = {
     "platform": "nobody in town: this is ours",
 }
 _SEVERITIES: dict[Severity, tuple[str, str, str]] = {
-    "BLOCK": ("Refuse", "What stops the whole file", "Nothing of the file is published while one of these stands."),
+    "BLOCK": (
+        "stop the file",
+        "What stops the whole file",
+        "Nothing of the file is published while one of these stands.",
+    ),
     "ERROR": (
-        "Hold",
+        "hold a row",
         "What holds rows back",
-        "A held row is kept whole, with its reasons, but not published until it is mended. The others do not wait for it.",
+        "A held row is kept whole, with its reasons, but not published until it is mended. The others do not wait.",
     ),
     "WARN": (
-        "Look",
+        "deserve a look",
         "What deserves a look",
-        "These rows do not stop anything, but something about them is probably wrong.",
+        "These do not stop anything, but something is probably wrong.",
     ),
-    "NOTE": ("Note", "For information", "Harmless, or taken care of already."),
+    "NOTE": ("for information", "For information", "Harmless, or taken care of already."),
 }
-_FATES = {
-    "unmapped": "not recognised",
-    "ignored": "set aside",
-    "withheld": "stripped",
-}
+_FATES = {"unmapped": "not recognised", "ignored": "set aside", "withheld": "stripped"}
 _HOW = {"saved": "as in the last delivery", "reviewed": "reviewed by hand"}
 _FACTS = {
     "rows": "Rows in the file",
@@ -281,12 +281,12 @@ def _verdict(report: ReportInput, groups: Sequence[_Group]) -> _Verdict:
             meaning += " The file is kept, and not used."
     elif outcome == "ok":
         sentence = f"{subject} would be accepted."
-        meaning = "This was a check only: nothing was published. "
-        meaning += (
-            f"Handed in, {_of_all(rows)} {'would go live' if rows['published'] != 1 else 'would go live'}. {held}"
-        )
+        meaning = f"This was a check only: nothing was published. Handed in, {_of_all(rows)} would go live. {held}"
         if not differs:
-            meaning = f"This was a check only. The file says the same as what is live, so handing it in would change nothing. {held}"
+            meaning = (
+                "This was a check only. The file says the same as what is live,"
+                f" so handing it in would change nothing. {held}"
+            )
     elif outcome == "unchanged":
         sentence = f"{subject} are unchanged."
         meaning = f"The file says the same as what was live already, so nothing was written. {held}"
@@ -329,16 +329,18 @@ def _steps(report: ReportInput, groups: Sequence[_Group]) -> Iterator[tuple[str,
                 "If the file is right as it is",
                 f'It can be accepted with a reason that others will read: {options} --reason "…".',
             )
+    elif report.summary["outcome"] == "ok":
+        held = report.summary["rows"]["held"]
+        yield (
+            "Hand the file in",
+            "What is still wrong then is held back; the rest goes live." if held else "It can be submitted as it is.",
+        )
     elif any(group.severity == "ERROR" for group in groups):
         yield "Then send the file again", "Only what differs is written; rows that are live stay as they are."
-    elif report.summary["outcome"] == "ok":
-        yield "Hand it in", "The file can be submitted as it is."
     looks = sum(group.count for group in groups if group.severity == "WARN")
     if looks:
-        yield (
-            f"When there is time, look at {plain_number(looks)} {'finding' if looks == 1 else 'findings'} below",
-            "They stop nothing.",
-        )
+        counted = f"{plain_number(looks)} {'finding' if looks == 1 else 'findings'}"
+        yield f"When there is time, look at {counted} below", "They stop nothing."
 
 
 def _groups(report: ReportInput, placed: PlacedFindings) -> Iterator[_Group]:
@@ -385,18 +387,20 @@ def _close_ups(
     report: ReportInput, placed: PlacedFindings, group: Sequence[int], draw: CloseUps, row_shapes: Shapes
 ) -> Iterator[tuple[str, Markup]]:
     """Drawings of the first places, each with its caption; of a mere note only where a place was marked on purpose."""
-    shown = 0
+    shown: set[tuple[float, ...]] = set()
     for index in group:
         finding, place = placed.findings[index], placed.places[index]
-        if shown == _CLOSE_UPS_SHOWN or (finding.severity == "NOTE" and (place is None or place.geom_type != "Point")):
+        if len(shown) == _CLOSE_UPS_SHOWN or (
+            finding.severity == "NOTE" and (place is None or place.geom_type != "Point")
+        ):
             return
-        if place is None or finding.row_no is None:
+        if place is None or finding.row_no is None or place.bounds in shown:
             continue
+        shown.add(place.bounds)
         around = row_shapes[int(np.searchsorted(report.row_no, finding.row_no))] if finding.shape is not None else None
         label = placed.labels[index]
         caption = f"Row {plain_number(finding.row_no)}" + (f" · {label}" if label else "")
         yield caption, Markup(draw.draw(place, around, finding.severity))
-        shown += 1
 
 
 def _marks(placed: PlacedFindings, spots: set[str]) -> Iterator[Mark]:
@@ -435,22 +439,18 @@ def _ledger(report: ReportInput) -> list[tuple[str, str, int | None, float | Non
     """Lines as (sign, words, rows, square feet); None where a line has no such amount."""
     summary = report.summary
     rows, area = summary["rows"], summary["area_sqft"]
-    would = "Would be " if summary["outcome"] == "ok" else ""
-    published = f"{would}published".capitalize()
-    held = "Held: the whole file was refused" if summary["outcome"] == "refused" else f"{would}held back".capitalize()
+    published, held = (
+        ("Would be published", "Would be held back") if summary["outcome"] == "ok" else ("Published", "Held back")
+    )
+    if summary["outcome"] == "refused":
+        held = "Held: the whole file is refused"
+    repaired = "moved" if not area["repaired"] else "taken away" if area["repaired"] > 0 else "added"
     return [
         ("", "Read from the file", rows["read"], area["read"]),
         ("=", published, rows["published"], area["published"]),
         ("+", held, rows["held"], area["held"]),
         ("+", "Ignored by a named rule", rows["ignored"], None),
-        (
-            "+",
-            "Land that repairs of broken boundaries took away"
-            if area["repaired"] > 0
-            else "Land that repairs of broken boundaries added",
-            None,
-            area["repaired"],
-        ),
+        ("+", f"Land {repaired} by repairs of broken boundaries", None, area["repaired"]),
     ]
 
 
@@ -481,19 +481,17 @@ def _position(report: ReportInput) -> list[str]:
     share = plain_share(crs["share_in_town"])
     said = [f"Coordinate system: {name}."]
     if crs["how"] == "declared":
-        said.append(
-            f"The file says so itself, and it fits: read so, {share} of the shapes lie in {town}."
-            if crs["share_in_town"] >= 0.5
-            else f"The file says so itself; but read so, {share} of the shapes lie in {town}."
-        )
+        fits = "and it fits: read so," if crs["share_in_town"] >= 0.5 else "but read so,"
+        said.append(f"The file says so itself, {fits} {share} of the shapes lie in {town}.")
     else:
         said.append(
-            f"The file does not say so. It was assumed, because {share} of the shapes then lie in {town}; everything published from it is labelled as assumed."
+            f"The file does not say so. It was assumed, because {share} of the shapes then lie in {town};"
+            " everything published from it is labelled as assumed."
         )
         if crs["alternatives"]:
             others = ", ".join(f"EPSG:{epsg}" for epsg in crs["alternatives"])
             said.append(
-                f"{others} write the same place with the same numbers, so it makes no difference which of them it was."
+                f"{others} write the same place with the same numbers, so it makes no difference which one it was."
             )
     said.append(f"Stored and measured in EPSG:{storage}, {accepted_title(storage, report.log.standard)}.")
     return said

@@ -67,8 +67,8 @@ def place_findings(
 
 def write_json(path: Path, head: Mapping[str, Any], placed: PlacedFindings) -> None:
     """Write `head` and, under `all_findings`, every finding; strict JSON, a number that is none becomes null."""
-    listed = [
-        dict(zip(COLUMNS, _cells(finding, label), strict=True)) | {"longitude": _degrees(x), "latitude": _degrees(y)}
+    listed: list[dict[str, str | float | None]] = [
+        {**dict(zip(COLUMNS, _cells(finding, label), strict=True)), "longitude": _degrees(x), "latitude": _degrees(y)}
         for finding, label, (x, y) in zip(placed.findings, placed.labels, placed.lonlat.tolist(), strict=True)
     ]
     text = json.dumps(_strict({**head, "all_findings": listed}), ensure_ascii=False, allow_nan=False, default=str)
@@ -78,7 +78,8 @@ def write_json(path: Path, head: Mapping[str, Any], placed: PlacedFindings) -> N
 def write_csv(path: Path, placed: PlacedFindings, label_column: str) -> None:
     """Write one line per finding, for a spreadsheet.
 
-    UTF-8 with a byte order mark: without one Excel reads accents and quotation marks wrong. A text that a spreadsheet would run as a formula gets a leading apostrophe.
+    UTF-8 with a byte order mark: without one Excel reads accents and quotation marks wrong. A text that a
+    spreadsheet would run as a formula gets a leading apostrophe.
     """
     header = [label_column if name == "label" else name for name in COLUMNS]
     with path.open("w", encoding="utf-8-sig", newline="") as file:

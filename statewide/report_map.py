@@ -106,7 +106,7 @@ class CloseUps:
         body += f'<path class="mark {kind}" d="{_path(shapely.get_parts(place), view)}"/>'
         if pins := "".join(_pinned(np.array([place], dtype=object), severity, 7, view)):
             body += f'<path class="pin {kind}" d="{pins}"/>'
-        return view.svg(body + _scale_bar(view, 8, 11), "closeup")
+        return view.svg(body + _scale_bar(view, 10, 18), "closeup")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _View:
         return cls(west, north, scale, max(1, round((east - west) * scale)), max(1, round((north - south) * scale)))
 
     def snap(self, coordinates: npt.NDArray[np.float64]) -> Grid:
-        """Feet to grid units; what lies far outside is drawn in to the edge of the unseen, so that numbers stay short."""
+        """Feet to grid units; what lies far out of sight is drawn nearer, so that numbers stay short."""
         x = (coordinates[:, 0] - self.west) * self.units_per_ft
         y = (self.north - coordinates[:, 1]) * self.units_per_ft
         x, y = np.clip(x, -self.width, 2 * self.width), np.clip(y, -self.height, 2 * self.height)
@@ -223,7 +223,8 @@ def _centres(shapes: Shapes) -> npt.NDArray[np.float64]:
 def _path(shapes: Shapes, view: _View) -> str:
     """Polygons as the `d` of one path, each ring once and relative, without vertices that change nothing.
 
-    Points and lines are left to their markers. Outer rings run one way and holes the other, so the non-zero fill rule shows holes and keeps stacked shapes filled.
+    Points and lines are left to their markers. Outer rings run one way and holes the other, so the non-zero fill rule
+    shows holes and keeps stacked shapes filled.
     """
     parts = shapely.get_parts(shapely.get_parts(shapes))
     kinds = shapely.get_type_id(parts)
@@ -278,9 +279,10 @@ def _scale_bar(view: _View, margin: int, text_size: int) -> str:
     length = round(feet * view.units_per_ft)
     x, y = margin, view.height - margin
     tick = text_size // 2
+    words = _SCALE_WORDS.get(feet, f"{feet:,} ft")
     return (
         f'<g class="scale"><path d="M{x} {y - tick}v{tick}h{length}v-{tick}"/>'
-        f'<text x="{x + tick // 2}" y="{y - tick}" font-size="{text_size}">{_SCALE_WORDS.get(feet, f"{feet:,} ft")}</text></g>'
+        f'<text x="{x + tick // 2}" y="{y - tick}" font-size="{text_size}">{words}</text></g>'
     )
 
 

@@ -91,10 +91,10 @@ def _sniff_text(head: bytes) -> str:
         return "geojson"
     if text.startswith(b"<"):
         raise Unusable(f"{_xml_kind(text)}; send {READABLE}")
-    first_line = text.split(b"\n", 1)[0]
     if text.startswith(b"0") and b"SECTION" in text[:200]:
         raise Unusable(f"is a DXF drawing; send {READABLE}")
-    if any(mark in first_line for mark in (b",", b";", b"\t", b"|")):
+    first, second, *_ = [*text.split(b"\n", 2), b"", b""]
+    if any(first.count(mark) == second.count(mark) > 0 for mark in (b",", b";", b"\t", b"|")):
         raise Unusable(f"is a text table, not a map; send {READABLE}")
     raise Unusable(f"is not a map file that can be recognised; send {READABLE}")
 

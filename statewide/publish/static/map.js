@@ -112,17 +112,17 @@ function layers(config) {
   if (has("towns")) {
     made.push(
       layer("towns", "fill", "fill", { "fill-color": "#fbfaf6" }),
-      layer("towns", "missing", "fill", { "fill-pattern": "hatch:#d5d4cb:9:1.3" }, { filter: ["!", ["has", "parcel_count"]] }),
+      layer("towns", "missing", "fill", { "fill-pattern": "hatch:#e3e1d9:10:1.3" }, { filter: ["!", ["has", "parcel_count"]] }),
     );
   }
-  if (has("flood-zones")) made.push(...hazardLayers(config, layer, "flood-zones", 0.62));
+  if (has("flood-zones")) made.push(...hazardLayers(config, layer, "flood-zones", 0.5));
   if (has("parcels")) {
     made.push(layer("parcels", "fill", "fill", {
       "fill-color": colours(config, "parcels"),
       "fill-opacity": ["interpolate", ["linear"], ["zoom"], 12, 0.25, 15, 0.45],
     }));
   }
-  if (has("parcel-hazards")) made.push(...hazardLayers(config, layer, "parcel-hazards", 0.75));
+  if (has("parcel-hazards")) made.push(...hazardLayers(config, layer, "parcel-hazards", 0.7));
   if (has("parcels")) {
     made.push(
       layer("parcels", "line", "line", {
@@ -163,7 +163,7 @@ function hazardLayers(config, layer, id, opacity) {
     layer(id, "fill", "fill", { "fill-color": colours(config, id), "fill-opacity": opacity, "fill-antialias": false }),
   ];
   for (const code of hatched) {
-    made.push(layer(id, `hatch-${code}`, "fill", { "fill-pattern": `hatch:${codes[code].color}:8:2`, "fill-opacity": 0.9 },
+    made.push(layer(id, `hatch-${code}`, "fill", { "fill-pattern": `hatch:${codes[code].color}:10:1.6`, "fill-opacity": 0.8 },
       { filter: ["==", ["get", by], code] }));
   }
   if (id === "flood-zones") {
@@ -327,7 +327,6 @@ function listTowns(map, towns) {
 // -------------------------------------------------------------------------------------------- identify
 
 function identify(map, config) {
-  const interactive = ORDER.map((id) => `${id}/fill`).filter((name) => map.style && name);
   let marked = null;
   const unmark = () => {
     if (marked) map.removeFeatureState(marked);
@@ -335,7 +334,9 @@ function identify(map, config) {
   };
   const mark = (feature) => {
     unmark();
-    if (feature.id === undefined) return;
+    const { by, clear = [] } = DRAWN[feature.source];
+    const invisible = feature.source === "flood-zones" && clear.includes(feature.properties[by]);
+    if (feature.id === undefined || invisible) return;
     marked = { source: feature.source, sourceLayer: feature.sourceLayer, id: feature.id };
     map.setFeatureState(marked, { selected: true });
   };
@@ -343,8 +344,15 @@ function identify(map, config) {
     const layers = ["parcels/fill", "flood-zones/fill"].filter((name) => map.getLayer(name));
     map.getCanvas().style.cursor = map.queryRenderedFeatures(point, { layers }).length ? "pointer" : "";
   });
-  map.on("click", ({ point, lngLat }) => {
-    const layers = interactive.filter((name) => map.getLayer(name));
+  const close = () => {
+    unmark();
+    byId("found").hidden = true;
+  };
+  byId("close").addEventListener("click", close);
+  document.addEventListener("keydown", ({ key }) => { if (key === "Escape") close(); });
+  map.on("click", ({ point }) => {
+    close();
+    const layers = ORDER.map((id) => `${id}/fill`).filter((name) => map.getLayer(name));
     const groups = new Map();
     for (const feature of map.queryRenderedFeatures(point, { layers })) {
       const group = groups.get(feature.source) || [];
@@ -352,18 +360,18 @@ function identify(map, config) {
       groups.set(feature.source, group);
     }
     if (!groups.size) return;
-    const found = element("div", { className: "found" });
-    for (const id of ORDER.filter((each) => groups.has(each))) found.append(section(config, id, groups.get(id), mark));
-    const popup = new maplibregl.Popup({ maxWidth: narrow() ? "92vw" : "360px", focusAfterOpen: false });
-    popup.setLngLat(lngLat).setDOMContent(found).addTo(map);
-    popup.on("close", unmark);
-    mark(groups.get(ORDER.find((each) => groups.has(each)))[0]);
+    if (narrow()) fold(true);
+    const ids = ORDER.filter((id) => groups.has(id));
+    byId("places").replaceChildren(...ids.map((id) => section(config, id, groups.get(id), mark)));
+    byId("places").scrollTop = 0;
+    byId("found").hidden = false;
+    mark(groups.get(ids[0])[0]);
   });
 }
 
 /** What lies at the place in one collection; several parcels on one shape are leafed through. */
 function section(config, id, features, mark) {
-  const made = element("section");
+  const made = element("details", { open: id !== "towns" });
   let at = 0;
   const show = async () => {
     const feature = features[at];
@@ -399,12 +407,15 @@ function content(collection, values, features, at, turn) {
   const field = collection.fields[collection.heading];
   const title = heading === undefined || heading === null ? collection.title : shown(field, heading);
   const coded = Object.entries(collection.fields).find(([name, { codes }]) => codes && values[name] && codes[values[name]]?.color);
-  const head = element("h3", {},
+  const head = element("summary", {},
     coded ? swatch(coded[1].codes[values[coded[0]]].color) : null,
     element("span", {}, title, element("small", { textContent: title === collection.title ? "" : collection.title })));
   if (features.length > 1) {
     const button = element("button", { type: "button", className: "turn", textContent: `${at + 1} of ${features.length} ›` });
-    button.addEventListener("click", turn);
+    button.addEventListener("click", (event) => {
+      event.preventDefault();
+      turn();
+    });
     head.append(button);
   }
   const rows = element("tbody");
