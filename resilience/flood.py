@@ -53,7 +53,6 @@ class ZoneClasses:
     ``rank`` holds the ranked classes only: the others say that the hazard is not known.
     """
 
-    version: str
     rank: dict[str, int]
     lines: tuple[tuple[re.Pattern[str], str, str], ...]
 
@@ -66,7 +65,7 @@ class ZoneClasses:
             for variant in code.variants
         )
         rank = {code.code: code.rank for code in code_list.codes if code.rank is not None}
-        return cls(code_list.version, rank, lines)
+        return cls(rank, lines)
 
     def classify(self, zone: str | None, subtype: str | None) -> tuple[str, str | None]:
         """Class of a zone and its subtype, and the line of the list that says so.
@@ -103,8 +102,13 @@ def load_flood_zones(
 
     Raises:
         UnreadableDelivery: the file holds no flood zones that we can place.
-        BadArgument: the version was loaded before from other content.
+        BadArgument: the version was loaded before from other content, or its name will not do.
     """
+    longest = standard.table("hazard_layer_version").field("layer_version").max_length or 0
+    if not version.strip() or len(version) > longest:
+        raise BadArgument(
+            f"Name the version (--version) in at most {longest} letters, for example by its effective date."
+        )
     say(f"Reading {path.name}")
     reading = _read_layer(path, work, ZONES_LAYER)
     panels = _read_layer(coverage, work, PANELS_LAYER) if coverage else None

@@ -256,16 +256,18 @@ def make_world(towns: int, parcels: int, seed: int) -> World:
     """Invent an island; equal arguments give equal worlds, to the last bit.
 
     Raises:
-        BadArgument: more towns than codes, or too few parcels for so many towns.
+        BadArgument: more towns than codes, too few parcels for so many towns, or a negative seed.
     """
     if not 1 <= towns <= _MOST_TOWNS:
         raise BadArgument(f"The demo can invent 1 to {_MOST_TOWNS} towns, not {towns}.")
     if parcels < towns * _FEWEST_PARCELS:
         raise BadArgument(f"{towns} towns need at least {towns * _FEWEST_PARCELS} parcels, not {parcels}.")
+    if seed < 0:
+        raise BadArgument(f"The seed must not be negative, as {seed} is.")
     rng = np.random.default_rng(seed)
     shares = rng.uniform(0.7, 1.3, towns)
     counts = np.full(towns, _FEWEST_PARCELS // 2) + _apportion(shares, parcels - towns * (_FEWEST_PARCELS // 2))
-    plans, width, height = _plan_towns(counts * rng.uniform(0.8, 1.25, towns), parcels, rng)
+    plans, width, height = _plan_towns(counts * rng.uniform(0.8, 1.25, towns), parcels)
     rivers = _plan_rivers(plans, width, height, rng)
     ground = Ground(
         seed=seed,
@@ -304,9 +306,7 @@ def _apportion(shares: Floats, total: int) -> Ints:
     return np.diff(ends, prepend=0)
 
 
-def _plan_towns(
-    weights: Floats, parcels: int, rng: np.random.Generator
-) -> tuple[list[tuple[int, int, int, int]], int, int]:
+def _plan_towns(weights: Floats, parcels: int) -> tuple[list[tuple[int, int, int, int]], int, int]:
     """Rows of towns, from the north-west on, each town as large as its weight; then the island's width and height."""
     towns = len(weights)
     room = parcels * min(_ROOMY_SQFT, max(_TIGHT_SQFT, _MOST_WIDTH * _MOST_HEIGHT / parcels))

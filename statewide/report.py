@@ -39,7 +39,7 @@ _VALUE_SHOWN = 80
 
 _OWNERS: dict[Owner, str] = {
     "town": "the town",
-    "vendor": "the town’s map or software vendor",
+    "vendor": "the town’s map vendor",
     "cog": "the council of governments",
     "state": "the State’s GIS office",
     "platform": "nobody in town: this is ours",
@@ -167,11 +167,11 @@ def _row_shapes(report: ReportInput) -> Shapes:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """The sentence, what it means, and what to do next as (what, how) in order."""
+    """The sentence, what it means, and what to do next as (what, how, command) in order."""
 
     sentence: str
     meaning: str
-    steps: list[tuple[str, str]]
+    steps: list[tuple[str, str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -210,9 +210,13 @@ class _Group:
         """Whether any line has something under that name, so that its column is worth showing."""
         return any(getattr(line, name) is not None for line in self.lines)
 
+    def one(self, name: str) -> bool:
+        """Whether all lines say the same under that name."""
+        return len({getattr(line, name) for line in self.lines}) == 1
+
 
 def _page(report: ReportInput, placed: PlacedFindings) -> str:
-    groups = list(_groups(report, placed))
+    groups = sorted(_groups(report, placed), key=lambda group: (SEVERITIES.index(group.severity), -group.count))
     spots = {line.spot for group in groups for line in group.lines if line.spot}
     drawing = town_map(report.town_outline, report.shapes, list(_marks(placed, spots)))
     return _template().render(
@@ -268,17 +272,14 @@ def _verdict(report: ReportInput, groups: Sequence[_Group]) -> _Verdict:
     held = _held_sentence(rows["held"])
     outcome = summary["outcome"]
     if outcome == "refused":
+        sentence = f"{subject} {'would be' if summary['dry'] else 'were'} refused: {_because(report, groups)}."
+        kept = (
+            f"What is live stays live: {plain_number(live)} {report.noun}." if live else "Nothing that is live changed."
+        )
         if summary["dry"]:
-            sentence = f"{subject} would be refused."
             meaning = "This was a check only: nothing was handed in, and nothing changed."
         else:
-            sentence = f"{subject} were refused. Nothing changed."
-            meaning = (
-                "What was published before is still published."
-                if live
-                else f"No {report.noun} of the town are published yet."
-            )
-            meaning += " The file is kept, and not used."
+            meaning = f"{kept} The file is kept, and not used."
     elif outcome == "ok":
         sentence = f"{subject} would be accepted."
         meaning = f"This was a check only: nothing was published. Handed in, {_of_all(rows)} would go live. {held}"
@@ -294,6 +295,13 @@ def _verdict(report: ReportInput, groups: Sequence[_Group]) -> _Verdict:
         sentence = f"{subject} are published."
         meaning = f"{_of_all(rows).capitalize()} are live now. {held}"
     return _Verdict(sentence, meaning.strip(), list(_steps(report, groups)))
+
+
+def _because(report: ReportInput, groups: Sequence[_Group]) -> str:
+    """The first reason of a refusal, to stand inside of a sentence, and how many more there are."""
+    titles = [group.title for group in groups if group.code in report.summary["blocked_by"]]
+    more = f", and {plain_number(len(titles) - 1)} more" if len(titles) > 1 else ""
+    return f"{titles[0][:1].lower()}{titles[0][1:]}{more}"
 
 
 def _of_all(rows: Mapping[str, int]) -> str:
@@ -312,39 +320,42 @@ def _held_sentence(held: int) -> str:
     )
 
 
-def _steps(report: ReportInput, groups: Sequence[_Group]) -> Iterator[tuple[str, str]]:
+def _steps(report: ReportInput, groups: Sequence[_Group]) -> Iterator[tuple[str, str, str | None]]:
     """What to do, in order: what stops the file, what holds rows, then the file itself."""
-    blocking = [group for group in groups if group.severity == "BLOCK" and group.accepted is None]
+    blocking = [group for group in groups if group.code in report.summary["blocked_by"]]
     for group in blocking:
-        yield group.title, group.fix or group.lines[0].fix
+        yield group.title, group.fix or group.lines[0].fix, None
     for group in groups:
         if group.severity == "ERROR":
-            yield f"{group.title} ({plain_number(group.count)})", group.fix or group.lines[0].fix
+            yield f"{group.title} ({plain_number(group.count)})", group.fix or group.lines[0].fix, None
     if blocking:
-        yield "Then send the file again", "Run the check first: it says the same as this report, and changes nothing."
-        codes = [group.code for group in blocking if group.code != NOT_EVALUATED]
-        if len(codes) == len(blocking):
-            options = " ".join(f"--accept {code}" for code in codes)
+        yield (
+            "Then send the file again",
+            "Run the check first: it says what this report says, and changes nothing.",
+            None,
+        )
+        if not any(group.code == NOT_EVALUATED for group in blocking):
+            options = " ".join(f"--accept {group.code}" for group in blocking)
             yield (
                 "If the file is right as it is",
-                f'It can be accepted with a reason that others will read: {options} --reason "…".',
+                "It can be accepted with a reason that others will read:",
+                f'{options} --reason "…"',
             )
-    elif report.summary["outcome"] == "ok":
+        return
+    if report.summary["outcome"] == "ok":
         held = report.summary["rows"]["held"]
-        yield (
-            "Hand the file in",
-            "What is still wrong then is held back; the rest goes live." if held else "It can be submitted as it is.",
-        )
+        how = "What is still wrong then is held back; the rest goes live." if held else "It can be submitted as it is."
+        yield "Hand the file in", how, None
     elif any(group.severity == "ERROR" for group in groups):
-        yield "Then send the file again", "Only what differs is written; rows that are live stay as they are."
+        yield "Then send the file again", "Only what differs is written; rows that are live stay as they are.", None
     looks = sum(group.count for group in groups if group.severity == "WARN")
     if looks:
         counted = f"{plain_number(looks)} {'finding' if looks == 1 else 'findings'}"
-        yield f"When there is time, look at {counted} below", "They stop nothing."
+        yield f"When there is time, look at {counted} below", "They stop nothing.", None
 
 
 def _groups(report: ReportInput, placed: PlacedFindings) -> Iterator[_Group]:
-    """The findings check by check, the gravest first; `placed` is sorted so already."""
+    """The findings check by check; `placed` is sorted so already."""
     close_ups = CloseUps(report.shapes)
     row_shapes = _row_shapes(report)
     indices = range(len(placed.findings))
@@ -455,7 +466,7 @@ def _ledger(report: ReportInput) -> list[tuple[str, str, int | None, float | Non
 
 
 def _changes(report: ReportInput) -> list[tuple[str, int, str]]:
-    """How the file meets what is live, as (word, rows, explanation)."""
+    """How the file meets what is live, as (word, rows, explanation); empty if it was not compared."""
     rows = report.summary["rows"]
     close = ""
     if rows["within_tolerance"]:
@@ -463,12 +474,13 @@ def _changes(report: ReportInput) -> list[tuple[str, int, str]]:
             f"{plain_number(rows['within_tolerance'])} of them differ by less than a survey could tell"
             f" (at most {plain_number(report.summary['largest_shift_ft'], 3)} ft) and were left alone"
         )
-    return [
+    changes = [
         ("added", rows["added"], "not live before"),
         ("changed", rows["changed"], "live, with another shape or another value"),
         ("removed", rows["removed"], "live, and no longer in the file"),
         ("unchanged", rows["unchanged"], close or "live, and the same in the file"),
     ]
+    return changes if any(count for _, count, _ in changes) else []
 
 
 def _position(report: ReportInput) -> list[str]:

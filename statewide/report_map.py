@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 _LONG_SIDE = 1600
 _FABRIC_BYTES = 900_000
 _CLOSE_UP = (320, 220)
-_CLOSE_UP_FT = 160.0
+_CLOSE_UP_FT = 300.0
 """A close-up shows at least this width, so that a point or a sliver has neighbours around it."""
 _SMALL = 16
 """A shape that measures less than this on the grid gets a marker as well, or nobody would see it."""
@@ -89,8 +89,8 @@ class CloseUps:
         self._tree = shapely.STRtree(self._shapes)
 
     def draw(self, place: BaseGeometry, around: BaseGeometry | None, severity: Severity) -> str:
-        """Draw a place; `around` is the shape of its row when the place is only a point of it."""
-        west, south, east, north = (around if around is not None else place).bounds
+        """Draw a place; `around` is the shape of its row when the place is only a spot on it."""
+        west, south, east, north = place.bounds
         width, height = _CLOSE_UP
         span = max((east - west) * 1.7, (north - south) * 1.7 * width / height, _CLOSE_UP_FT)
         middle_x, middle_y = (west + east) / 2, (south + north) / 2
@@ -103,8 +103,9 @@ class CloseUps:
         kind = severity.lower()
         if around is not None:
             body += f'<path class="row" d="{_path(shapely.get_parts(around), view)}"/>'
-        body += f'<path class="mark {kind}" d="{_path(shapely.get_parts(place), view)}"/>'
-        if pins := "".join(_pinned(np.array([place], dtype=object), severity, 7, view)):
+        one = np.array([place], dtype=object)
+        body += f'<path class="mark {kind}" d="{_path(one, view)}"/>'
+        if pins := "".join(_pinned(one, severity, 18 if severity == "NOTE" else 9, view)):
             body += f'<path class="pin {kind}" d="{pins}"/>'
         return view.svg(body + _scale_bar(view, 10, 18), "closeup")
 

@@ -172,6 +172,12 @@ def test_the_same_version_with_other_content_is_refused_and_nothing_changes(load
     assert [row["fld_zone"] for row in rows(settings)] == ["X"]
 
 
+@pytest.mark.parametrize("name", ["", " ", "v" * 61])
+def test_a_version_needs_a_name_of_sensible_length(load: Load, name: str) -> None:
+    with pytest.raises(BadArgument, match="--version"):
+        load([MINIMAL], name)
+
+
 def test_a_new_version_replaces_the_old_one_which_is_kept(load: Load, settings: Settings, tmp_path: Path) -> None:
     old = write_map([MINIMAL], tmp_path / "old")
     load(old, "v1")

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import shapely
 
-from statewide.demo import NORTH_WEST, make_world, run_demo
+from statewide.demo import NORTH_WEST, World, make_world, run_demo
 from statewide.errors import BadArgument
 from statewide.geometry import to_storage
 from statewide.settings import Settings
 from statewide.standard import load_standard, schemas_folder
 
 
-def outlines(world: object) -> np.ndarray:
+def outlines(world: World) -> np.ndarray:
     return np.array([town.outline for town in world.towns], dtype=object)
 
 
@@ -74,10 +74,12 @@ def test_the_island_covers_no_land_of_connecticut(towns: int, parcels: int) -> N
     assert east < 1_263_094
 
 
-@pytest.mark.parametrize(("towns", "parcels"), [(0, 100), (1_001, 1_000_000), (4, 399)])
-def test_numbers_that_make_no_world_are_refused(towns: int, parcels: int) -> None:
+@pytest.mark.parametrize(
+    ("towns", "parcels", "seed"), [(0, 100, 7), (1_001, 1_000_000, 7), (4, 399, 7), (4, 2_400, -1)]
+)
+def test_numbers_that_make_no_world_are_refused(towns: int, parcels: int, seed: int) -> None:
     with pytest.raises(BadArgument):
-        make_world(towns, parcels, 7)
+        make_world(towns, parcels, seed)
 
 
 def test_out_writes_the_files_without_a_database_and_a_second_time_leaves_them_alone(tmp_path: Path) -> None:
