@@ -29,6 +29,14 @@ _ARROW_TYPES = {
 }
 _UNKNOWN_YEARS = {1899, 1900, 8888}
 """Years that stand for "unknown" in exported dates (Esri's zero date, FEMA's 8/8/8888)."""
+_NUMBER = re.compile(r"[+-]?\$?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+"""A comma stands between thousands or not at all: what "1,5" means is not ours to guess."""
+_DAY = re.compile(
+    r"(?P<day>\d{1,2}/\d{1,2}/\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2}|\d{8})([T ][\d:.+ -]*([AP]M|Z)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_MILLISECONDS = 1e10
+"""Esri's GeoJSON writes dates as milliseconds since 1970; a smaller number is a day like 20240125, or no date."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -143,15 +151,15 @@ def _text(value: Any) -> str | None:
 
 
 def _integer(value: Any) -> int | None:
-    number = float(str(value).replace(",", ""))
-    if number != number:
-        return None
-    if not number.is_integer():
+    number = _number(value)
+    if number is not None and not number.is_integer():
         raise ValueError
-    return int(number)
+    return None if number is None else int(number)
 
 
 def _number(value: Any) -> float | None:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError
     number = float(str(value).replace(",", "").removeprefix("$"))
     if number in (float("inf"), float("-inf")):
         raise ValueError
@@ -163,23 +171,23 @@ def _date(value: Any) -> dt.date | None:
         day = value.date()
     elif isinstance(value, dt.date):
         day = value
-    elif isinstance(value, int | float):
-        # Esri's GeoJSON writes milliseconds since 1970.
+    elif value != value:
+        return None
+    elif isinstance(value, int | float) and abs(value) >= _MILLISECONDS:
         day = (dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=float(value))).date()
     else:
-        day = _date_from_text(value)
+        day = _date_from_text(_text(value) or "")
     return None if day.year in _UNKNOWN_YEARS else day
 
 
 def _date_from_text(text: str) -> dt.date:
     """Reads ``1/25/2024``, ``01/25/2024 12:00:00 AM``, ``2024-01-25``, ``2024/01/25 00:00:00+00``, ``20240125``."""
-    head = text.split("T")[0].split(" ")[0]
-    for form in ("%m/%d/%Y", "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d"):
-        try:
-            return dt.datetime.strptime(head, form).date()
-        except ValueError:
-            continue
-    raise ValueError(text)
+    found = _DAY.fullmatch(text)
+    if not found:
+        raise ValueError(text)
+    day = found["day"]
+    form = "%m/%d/%Y" if day[-5:-4] == "/" else {"-": "%Y-%m-%d", "/": "%Y/%m/%d"}.get(day[4], "%Y%m%d")
+    return dt.datetime.strptime(day, form).date()
 
 
 def _boolean(value: Any) -> bool:

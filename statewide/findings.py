@@ -16,6 +16,10 @@ from shapely.geometry.base import BaseGeometry
 from statewide.standard import NOT_EVALUATED, SEVERITIES, Check, Owner, Severity, Standard
 
 
+_SHOWN = 200
+"""Characters of a value that a sentence quotes; the finding keeps the value whole."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing found. `row_no` counts delivered rows from 1; `shape` is in the storage CRS."""
@@ -137,4 +141,7 @@ def plain_share(share: float) -> str:
 
 
 def _quoted(value: object) -> str:
-    return "an empty value" if value is None else f"“{value}”"
+    if value is None:
+        return "an empty value"
+    text = str(value)
+    return f"“{text}”" if len(text) <= _SHOWN else f"“{text[:_SHOWN]}…”"

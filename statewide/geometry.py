@@ -28,6 +28,10 @@ NEAR_TOWN_FT = 2000.0
 """How far outside of its town's outline a shape still counts as in place: outlines are an index map."""
 _SAMPLE = 2000
 _WEB_MERCATOR_RADIUS = 6378137.0
+_FARTHEST = 1e8
+"""Coordinates beyond this many units lie off the Earth; the projection has no answer for them."""
+_MEASURABLE_SQFT = 1e12
+"""Up to here a double tells hundredths of a square foot apart; what is larger is no land but a corner astray."""
 
 
 @dataclass(frozen=True)
@@ -159,26 +163,34 @@ class Repaired:
     where: dict[int, BaseGeometry | None]
 
 
-def repair(shapes: Shapes) -> Repaired:
+def repair(shapes: Shapes, widest_ft: float = np.inf) -> Repaired:
     """Make polygons valid, and say which were not, why, and how much area that moved.
+
+    A shape wider than `widest_ft` has a corner astray and is not usable.
 
     `shapely.make_valid` (structure method) keeps every ring's land; collapsed lines and points are dropped.
     """
     present = ~shapely.is_missing(shapes)
-    finite = np.ones(len(shapes), dtype=bool)
+    on_earth = np.ones(len(shapes), dtype=bool)
     coordinates, owners = shapely.get_coordinates(shapes, return_index=True)
-    broken = owners[~np.isfinite(coordinates).all(axis=1)]
-    finite[broken] = False
+    on_earth[owners[~(np.abs(coordinates) <= _FARTHEST).all(axis=1)]] = False
     polygonal = np.isin(shapely.get_type_id(shapes), (3, 6))
-    usable = present & finite & polygonal
+    width = np.zeros(len(shapes))
+    bounds = shapely.bounds(shapes[present & on_earth])
+    width[present & on_earth] = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+    wide = width > widest_ft
+    usable = present & on_earth & polygonal & ~wide
     invalid = np.zeros(len(shapes), dtype=bool)
     invalid[usable] = ~shapely.is_valid(shapes[usable])
     result = shapes.copy()
     why: dict[int, str] = {}
     where: dict[int, BaseGeometry | None] = {}
-    for row in np.flatnonzero(present & ~finite):
-        why[int(row)], where[int(row)] = "a coordinate is not a number", None
-    for row in np.flatnonzero(present & finite & ~polygonal):
+    for row in np.flatnonzero(present & ~on_earth):
+        why[int(row)], where[int(row)] = "a coordinate is not a number or lies off the Earth", None
+    for row in np.flatnonzero(wide):
+        why[int(row)] = f"it is {width[row]:,.0f} ft wide, so a corner must be astray"
+        where[int(row)] = shapely.Point(np.median(shapely.get_coordinates(shapes[row]), axis=0))
+    for row in np.flatnonzero(present & on_earth & ~polygonal):
         why[int(row)], where[int(row)] = f"it is a {shapes[row].geom_type}, not a polygon", shapes[row]
     for row in np.flatnonzero(invalid):
         why[int(row)], where[int(row)] = _reason(shapes[row])
@@ -195,20 +207,33 @@ def repair(shapes: Shapes) -> Repaired:
     single = shapely.get_type_id(result) == 3
     result[single] = shapely.multipolygons(shapely.get_parts(result[single]), indices=np.arange(int(single.sum())))
     repaired = invalid & ~empty
-    moved = np.where(repaired, np.nan_to_num(area - shapely.area(shapes)), 0.0)
+    moved = np.zeros(len(shapes))
+    moved[repaired] = area[repaired] - shapely.area(shapes[repaired])
     return Repaired(result, repaired, present & (empty | ~usable), moved, why, where)
+
+
+def measured_sqft(shapes: Shapes) -> Floats:
+    """Areas for the books: 0 where there is no shape, or one with a corner so far astray that it cannot be measured."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        area = shapely.area(shapes)
+    return np.where(area <= _MEASURABLE_SQFT, area, 0.0)
 
 
 def same_shape(left: Shapes, right: Shapes, tolerance_ft: float) -> Booleans:
     """Pairwise: are the boundaries nowhere farther apart than the tolerance?
 
-    Vertex by vertex first; Hausdorff distance both ways where vertices differ in number or order.
+    Vertex by vertex first. Where vertices differ in number or order, Hausdorff distance; it looks at corners only, so that
+    each boundary must then also lie within the tolerance of the other along its whole length.
     """
     ordered_left, ordered_right = shapely.normalize(left), shapely.normalize(right)
     same: Booleans = shapely.equals_exact(ordered_left, ordered_right, tolerance_ft)
     rest = np.flatnonzero(~same)
     if len(rest):
-        same[rest] = shapely.hausdorff_distance(left[rest], right[rest]) <= tolerance_ft
+        rest = rest[shapely.hausdorff_distance(left[rest], right[rest]) <= tolerance_ft]
+        here, there = shapely.boundary(left[rest]), shapely.boundary(right[rest])
+        same[rest] = shapely.covers(shapely.buffer(here, tolerance_ft), there) & shapely.covers(
+            shapely.buffer(there, tolerance_ft), here
+        )
     return same
 
 

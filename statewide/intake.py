@@ -359,7 +359,7 @@ def _settle(
         )
         log.add("WRONG_PLACE", share=plain_share(crs.share_in_town), epsg=crs.epsg, hint=hint)
     moved = to_storage(given, crs.epsg, standard)
-    return crs, moved, repair(moved)
+    return crs, moved, repair(moved, log.check("GEOMETRY_UNUSABLE").limits["width_ft_max"])
 
 
 def _shape_findings(log: FindingLog, rows: Rows, repaired: Repaired) -> None:
@@ -418,7 +418,7 @@ def _run(check: TableCheck, connection: Connection, staged: Staged, rows: Rows, 
 def _balance(connection: Connection, rows: Rows, held: Mapping[int, list[str]]) -> ledger.Ledger:
     """Close the books: published as PostGIS sees the staging table, the rest as we do."""
     published_rows, published_area = staged_totals(connection)
-    given_area = np.nan_to_num(shapely.area(rows.given))
+    given_area = measured_sqft(rows.given)
     is_held = np.isin(rows.row_no, list(held)) | shapely.is_missing(rows.shapes)
     return ledger.Ledger(
         rows_read=len(rows.source),

@@ -164,7 +164,7 @@ def record_held_rows(
                     submission_id,
                     row_no,
                     reasons,
-                    json.dumps(attributes, default=str, ensure_ascii=False).replace("\\u0000", ""),
+                    json.dumps(_plain(attributes), default=str, ensure_ascii=False),
                     None if shape is None or not _finite(shape) else _hex(shape, srid),
                 )
             )
@@ -222,6 +222,14 @@ def history(connection: Connection, town: str, dataset: str) -> list[dict[str, A
         {"number": number, "received_at": received_at.isoformat(), "accepted": accepted, **summary}
         for number, received_at, accepted, summary in rows
     ]
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Without numbers that JSON does not know: "inf" is kept as a word, NaN is nothing."""
+    return {
+        name: value if not isinstance(value, float) or math.isfinite(value) else None if math.isnan(value) else str(value)
+        for name, value in attributes.items()
+    }
 
 
 def _hex(shape: Any, srid: int) -> str:

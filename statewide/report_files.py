@@ -71,7 +71,7 @@ def write_json(path: Path, head: Mapping[str, Any], placed: PlacedFindings) -> N
         {**dict(zip(COLUMNS, _cells(finding, label), strict=True)), "longitude": _degrees(x), "latitude": _degrees(y)}
         for finding, label, (x, y) in zip(placed.findings, placed.labels, placed.lonlat.tolist(), strict=True)
     ]
-    text = json.dumps(_strict({**head, "all_findings": listed}), ensure_ascii=False, allow_nan=False, default=str)
+    text = json.dumps({**_strict(head), "all_findings": listed}, ensure_ascii=False, allow_nan=False, default=str)
     path.write_text(text + "\n", encoding="utf-8")
 
 

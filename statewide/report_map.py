@@ -26,6 +26,7 @@ _FABRIC_BYTES = 900_000
 _CLOSE_UP = (320, 220)
 _CLOSE_UP_FT = 300.0
 """A close-up shows at least this width, so that a point or a sliver has neighbours around it."""
+_CROWD = 300
 _SMALL = 16
 """A shape that measures less than this on the grid gets a marker as well, or nobody would see it."""
 _SCALES_FT = (10, 20, 50, 100, 200, 500, 1000, 2000, 2640, 5280, 10560, 26400, 52800)
@@ -177,7 +178,7 @@ def _fabric(shapes: Shapes, view: _View) -> str:
 
 def _marks(marks: Sequence[Mark], severity: Severity, view: _View) -> Iterator[str]:
     """Marks of one severity: those without an anchor in one path, the others one by one."""
-    kind, radius = severity.lower(), _radius(len(marks))
+    kind, radius = severity.lower(), 9 if len(marks) <= 150 else 6
     crowd = np.array([mark.shape for mark in marks if mark.anchor is None], dtype=object)
     if len(crowd):
         yield f'<path class="mark {kind}" d="{_path(crowd, view)}"/>'
@@ -194,14 +195,10 @@ def _marks(marks: Sequence[Mark], severity: Severity, view: _View) -> Iterator[s
         )
 
 
-def _radius(count: int) -> int:
-    return 9 if count <= 150 else 6 if count <= 600 else 4
-
-
 def _pinned(shapes: Shapes, severity: Severity, radius: int, view: _View) -> Iterator[str]:
     """Markers for points, lines, and areas too small to be seen."""
-    small = shapes[(_sizes(shapes, view) < _SMALL) | (shapely.get_dimensions(shapes) < 2)]
-    return _pins(view.snap(_centres(small)), severity, radius)
+    chosen = (shapely.get_dimensions(shapes) < 2) | (_sizes(shapes, view) < _SMALL)
+    return _pins(view.snap(_centres(shapes[chosen])), severity, radius)
 
 
 def _pins(spots: Grid, severity: Severity, radius: int) -> Iterator[str]:

@@ -23,7 +23,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -40,7 +40,8 @@ from statewide.settings import ROOT, Settings, load_settings
 from statewide.standard import Standard, load_standard
 
 _CONFIG, _OPENAPI = "PYGEOAPI_CONFIG", "PYGEOAPI_OPENAPI"
-_STATIC = Path(str(resources.files("statewide.publish") / "static"))
+_HERE = Path(str(resources.files("statewide.publish")))
+_STATIC = _HERE / "static"
 
 _FILTER_CLASSES = [
     "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/filter",
@@ -89,6 +90,7 @@ def prepare(settings: Settings, url: str) -> None:
     standard = load_standard()
     config = yaml.safe_load(render_config((ROOT / "pygeoapi-config.yml").read_text(encoding="utf-8"), standard))
     config["server"]["url"] = url
+    config["server"]["templates"] = {"path": str(_HERE / "templates"), "static": str(_STATIC)}
     for collection_id, extent in _extents(settings, standard).items():
         config["resources"][collection_id]["extents"]["spatial"]["bbox"] = extent
     run = settings.home / "run"
@@ -98,9 +100,9 @@ def prepare(settings: Settings, url: str) -> None:
     os.environ[_CONFIG], os.environ[_OPENAPI] = str(run / "pygeoapi-config.yml"), str(run / "openapi.json")
 
 
-def create_app() -> Starlette:
+def create_app(settings: Settings | None = None) -> Starlette:
     """The whole server as one ASGI app; needs `prepare` to have been run in this process or its parent."""
-    open_pools(load_settings())
+    open_pools(settings or load_settings())
     standard = load_standard()
     pygeoapi, base_url = _pygeoapi()
 
@@ -112,9 +114,14 @@ def create_app() -> Starlette:
     async def landing(request: Request) -> Response | ASGIApp:
         return FileResponse(_STATIC / "index.html") if asked_format(request) == "html" else pygeoapi
 
+    async def openapi(request: Request) -> Response | ASGIApp:
+        # pygeoapi's page of it is nothing without scripts from elsewhere.
+        return RedirectResponse("/openapi?f=json") if asked_format(request) == "html" else pygeoapi
+
     return Starlette(
         routes=[
             Route("/", landing),
+            Route("/openapi", openapi),
             Route("/health", _health),
             *map_routes(standard, _STATIC),
             *api_routes(standard, base_url, pygeoapi),

@@ -107,6 +107,10 @@ class _Api:
         # Every format refuses what is unknown, also those that pygeoapi renders.
         query = parse_items(self.standard, table, parameters, posted)
         if asked_format(request) != "json":
+            if posted or {"filter", "token"} & parameters.keys():
+                return problem(
+                    400, "InvalidParameterValue", "filter and token are answered as GeoJSON only: add f=json."
+                )
             return self.pygeoapi
         page = await run_in_threadpool(read_page, query)
         body = self._collection(request, table, page)
