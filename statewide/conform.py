@@ -29,7 +29,7 @@ _ARROW_TYPES = {
 }
 _UNKNOWN_YEARS = {1899, 1900, 8888}
 """Years that stand for "unknown" in exported dates (Esri's zero date, FEMA's 8/8/8888)."""
-_NUMBER = re.compile(r"[+-]?\$?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"\$?[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 """A comma stands between thousands or not at all: what "1,5" means is not ours to guess."""
 _DAY = re.compile(
     r"(?P<day>\d{1,2}/\d{1,2}/\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2}|\d{8})([T ][\d:.+ -]*([AP]M|Z)?)?",
@@ -152,8 +152,8 @@ def _text(value: Any) -> str | None:
 
 def _integer(value: Any) -> int | None:
     number = _number(value)
-    if number is not None and not number.is_integer():
-        raise ValueError
+    if number is not None and (not number.is_integer() or abs(number) > 2**53):
+        raise ValueError  # beyond, a double skips whole numbers
     return None if number is None else int(number)
 
 

@@ -15,7 +15,6 @@ from shapely.geometry.base import BaseGeometry
 
 from statewide.standard import NOT_EVALUATED, SEVERITIES, Check, Owner, Severity, Standard
 
-
 _SHOWN = 200
 """Characters of a value that a sentence quotes; the finding keeps the value whole."""
 

@@ -171,26 +171,24 @@ def repair(shapes: Shapes, widest_ft: float = np.inf) -> Repaired:
     `shapely.make_valid` (structure method) keeps every ring's land; collapsed lines and points are dropped.
     """
     present = ~shapely.is_missing(shapes)
-    on_earth = np.ones(len(shapes), dtype=bool)
-    coordinates, owners = shapely.get_coordinates(shapes, return_index=True)
-    on_earth[owners[~(np.abs(coordinates) <= _FARTHEST).all(axis=1)]] = False
+    sound = on_earth(shapes)
     polygonal = np.isin(shapely.get_type_id(shapes), (3, 6))
     width = np.zeros(len(shapes))
-    bounds = shapely.bounds(shapes[present & on_earth])
-    width[present & on_earth] = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+    bounds = shapely.bounds(shapes[present & sound])
+    width[present & sound] = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
     wide = width > widest_ft
-    usable = present & on_earth & polygonal & ~wide
+    usable = present & sound & polygonal & ~wide
     invalid = np.zeros(len(shapes), dtype=bool)
     invalid[usable] = ~shapely.is_valid(shapes[usable])
     result = shapes.copy()
     why: dict[int, str] = {}
     where: dict[int, BaseGeometry | None] = {}
-    for row in np.flatnonzero(present & ~on_earth):
+    for row in np.flatnonzero(present & ~sound):
         why[int(row)], where[int(row)] = "a coordinate is not a number or lies off the Earth", None
     for row in np.flatnonzero(wide):
         why[int(row)] = f"it is {width[row]:,.0f} ft wide, so a corner must be astray"
         where[int(row)] = shapely.Point(np.median(shapely.get_coordinates(shapes[row]), axis=0))
-    for row in np.flatnonzero(present & on_earth & ~polygonal):
+    for row in np.flatnonzero(present & sound & ~polygonal):
         why[int(row)], where[int(row)] = f"it is a {shapes[row].geom_type}, not a polygon", shapes[row]
     for row in np.flatnonzero(invalid):
         why[int(row)], where[int(row)] = _reason(shapes[row])
@@ -212,6 +210,14 @@ def repair(shapes: Shapes, widest_ft: float = np.inf) -> Repaired:
     return Repaired(result, repaired, present & (empty | ~usable), moved, why, where)
 
 
+def on_earth(shapes: Shapes) -> Booleans:
+    """Whether every coordinate is a number, and one that a projection has an answer for."""
+    found = np.ones(len(shapes), dtype=bool)
+    coordinates, owners = shapely.get_coordinates(shapes, return_index=True)
+    found[owners[~(np.abs(coordinates) <= _FARTHEST).all(axis=1)]] = False
+    return found
+
+
 def measured_sqft(shapes: Shapes) -> Floats:
     """Areas for the books: 0 where there is no shape, or one with a corner so far astray that it cannot be measured."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -222,7 +228,7 @@ def measured_sqft(shapes: Shapes) -> Floats:
 def same_shape(left: Shapes, right: Shapes, tolerance_ft: float) -> Booleans:
     """Pairwise: are the boundaries nowhere farther apart than the tolerance?
 
-    Vertex by vertex first. Where vertices differ in number or order, Hausdorff distance; it looks at corners only, so that
+    Vertex by vertex first. Where vertices differ in number or order, Hausdorff distance; it looks at corners only, so
     each boundary must then also lie within the tolerance of the other along its whole length.
     """
     ordered_left, ordered_right = shapely.normalize(left), shapely.normalize(right)

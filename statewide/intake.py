@@ -33,7 +33,16 @@ from statewide.crosswalk import Crosswalk, propose
 from statewide.database import Connection, connect
 from statewide.errors import BadArgument, InputError, StorageFull
 from statewide.findings import FindingLog, plain_number, plain_share
-from statewide.geometry import CrsDecision, Repaired, Shapes, accepted_title, repair, settle_crs, to_storage
+from statewide.geometry import (
+    CrsDecision,
+    Repaired,
+    Shapes,
+    accepted_title,
+    measured_sqft,
+    repair,
+    settle_crs,
+    to_storage,
+)
 from statewide.lineage import Lineage, trace
 from statewide.register import Town, find_town
 from statewide.replace import lock_town, replace_town

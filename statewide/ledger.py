@@ -227,7 +227,11 @@ def history(connection: Connection, town: str, dataset: str) -> list[dict[str, A
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Without numbers that JSON does not know: "inf" is kept as a word, NaN is nothing."""
     return {
-        name: value if not isinstance(value, float) or math.isfinite(value) else None if math.isnan(value) else str(value)
+        name: value
+        if not isinstance(value, float) or math.isfinite(value)
+        else None
+        if math.isnan(value)
+        else str(value)
         for name, value in attributes.items()
     }
 

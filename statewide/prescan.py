@@ -1,7 +1,7 @@
 """A first look into a GeoPackage, a GeoJSON or a file geodatabase without GDAL: is it safe, and how many rows has it?
 
 Runs inside the throwaway process, before GDAL is loaded. What is refused here are the ways in which a file makes
-its reader fetch, run or wait; what is counted is what the reading is held against. Imports the standard library only.
+its reader fetch, run or wait; what is counted is what the reading is held against.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ import re
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from statewide.reading_limits import Unusable
+import numpy as np
+import numpy.typing as npt
+
+from statewide.reading_limits import MIB, Unusable
 from statewide.sniff import GDB_FIRST_TABLE, READABLE
 
 _SQL_SECONDS = 30.0
+
+_Bytes = npt.NDArray[np.uint8]
+_Bools = npt.NDArray[np.bool_]
+_Depths = npt.NDArray[np.int32]
 
 
 @dataclass
@@ -123,11 +129,13 @@ def _quoted(name: str) -> str:
 # GeoJSON
 
 
-# Text; a run of numbers and square brackets (coordinates, in one step); a brace.
-_TOKEN = re.compile(rb'"(?:[^"\\]+|\\.)*"|[\[\]\d\s,.eE+-]+|[{}]', re.DOTALL)
-_BIG_INTEGER = re.compile(rb"(?<![\d.eE+\"-])-?\d{19,}(?![\d.eE\"])")
-_PLAIN_CRS = re.compile(r"(urn:ogc:def:crs:)?(EPSG:[\d.]*:?\d{4,6}|OGC:1?\.?3?:?CRS(84|83|27))", re.IGNORECASE)
+_CHUNK = 8 * MIB
 _DEEPEST = 64
+_QUOTE, _BACKSLASH, _COLON_SPACE = 0x22, 0x5C, rb"\s*:\s*"
+_MEMBER = re.compile(rb'"(crs|type|geometry)"' + _COLON_SPACE + rb'(\{|"(?:[^"\\]|\\.){0,200}")')
+_ESCAPED_MEMBER = re.compile(rb'("[^"\\]{0,12}(?:\\u00[0-9a-fA-F]{2}[^"\\]{0,12})+")\s*:')
+_LONGEST_MEMBER = 512
+_PLAIN_CRS = re.compile(r"(urn:ogc:def:crs:)?(EPSG:[\d.]*:?\d{4,6}|OGC:1?\.?3?:?CRS(84|83|27))", re.IGNORECASE)
 _OTHER_TYPES = {
     "Topology": "is TopoJSON",
     "Feature": "is a single GeoJSON feature, not a collection of them",
@@ -142,88 +150,142 @@ def _geojson(path: Path) -> Prescan:
         scan.run()
         if data.find(b"\\u0000") >= 0:
             found.warnings.append("Some texts hold a NUL character and are cut there.")
-        if _BIG_INTEGER.search(data):
-            found.warnings.append("Some numbers have more digits than a whole number can hold; write them as text.")
+    if scan.big_number:
+        found.warnings.append("Some numbers have more digits than a whole number can hold; write them as text.")
     found.counts[None] = Count(scan.features, scan.shapes, "features in the file")
     return found
 
 
 class _GeoJsonScan:
-    """One pass over the bytes with the depth of braces and brackets; knows the members of the outermost object.
+    """One pass in chunks that follows texts and the depth of braces, at some hundred megabytes a second.
 
-    Raises Unusable for what is no FeatureCollection, is cut off, or names a CRS that would have to be fetched.
+    Counts the objects in the outermost "features" and the objects that are their "geometry". Raises Unusable for what
+    is no FeatureCollection, is cut off, or names a CRS that would have to be fetched.
     """
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self.features = 0
         self.shapes = 0
+        self.big_number = False
         self._type: str | None = None
+        self._depth = 0
+        self._in_text = False
+        self._escaped = False  # whether the next byte is
+        self._in_features = False
 
     def run(self) -> None:
-        data = self._data
-        depth = 0
-        key = b""  # the last text seen: at an opening bracket, the name of the member
-        in_features = False
-        ended = False
-        for match in self._tokens():
-            first = data[match.start()]
-            if first == 0x22:
-                key = data[match.start() : match.end()]
-                if ended:
-                    self._refuse_second_document()
-                if b"\\" in key or key in (b'"crs"', b'"type"', b'"geometry"'):
-                    self._look_at(key, match.end(), depth, in_features)
-            elif first in b"{}":
-                if ended:
-                    self._refuse_second_document()
-                if first == 0x7B:
-                    if in_features and depth == 2:
-                        self.features += 1
-                    depth += 1
-                else:
-                    depth -= 1
-                    ended = depth == 0
-                if depth < 0 or depth > _DEEPEST:
-                    raise Unusable("is nested in a way that no map is; export it again")
-            elif depth:
-                run = data[match.start() : match.end()]
-                opened, closed = run.count(b"["), run.count(b"]")
-                if opened and depth == 1:
-                    in_features = key == b'"features"'
-                depth += opened - closed
-                if depth > _DEEPEST or depth < 1:
-                    raise Unusable("is nested in a way that no map is; export it again")
-                if closed and depth == 1:
-                    in_features = False
-        if not ended:
+        if _ESCAPED_MEMBER.search(self._data):
+            self._check_escaped_members()
+        ended_at: int | None = None
+        for start in range(0, len(self._data), _CHUNK):
+            ended_at = self._chunk(start, min(start + _CHUNK, len(self._data)))
+            if ended_at is not None:
+                break
+        if ended_at is None:
             raise Unusable("is cut off in the middle; export and send it again")
+        if re.compile(rb"\s*\Z").match(self._data, ended_at + 1) is None:
+            raise Unusable("holds several JSON documents one after the other; export it as one feature collection")
         if self._type != "FeatureCollection":
             what = _OTHER_TYPES.get(self._type or "", "is JSON but not a GeoJSON feature collection")
             raise Unusable(f"{what}; send {READABLE}")
 
-    def _tokens(self) -> Iterator[re.Match[bytes]]:
-        start = 3 if self._data[:3] == b"\xef\xbb\xbf" else 0
-        return _TOKEN.finditer(self._data, start)
+    def _chunk(self, start: int, end: int) -> int | None:
+        """Follow ``start`` to ``end``; the place of the brace that closes the document, if it is there."""
+        data: _Bytes = np.frombuffer(self._data[start:end], dtype=np.uint8)
+        in_text = self._texts(data)
+        opens = ((data == 0x7B) | (data == 0x5B)) & ~in_text
+        closes = ((data == 0x7D) | (data == 0x5D)) & ~in_text
+        depth = np.cumsum(opens.astype(np.int8) - closes.astype(np.int8), dtype=np.int32) + self._depth
+        if len(depth) and (int(depth.max()) > _DEEPEST or int(depth.min()) < 0):
+            raise Unusable("is nested in a way that no map is; export it again")
+        ends = np.flatnonzero(closes & (depth == 0))
+        if len(ends):  # what follows the document is looked at by itself
+            stop = int(ends[0]) + 1
+            data, in_text, depth = data[:stop], in_text[:stop], depth[:stop]
+            opens, closes = opens[:stop], closes[:stop]
+        in_features = self._feature_ranges(start, data, opens, closes, depth)
+        self.features += int(((data == 0x7B) & opens & (depth == 3) & in_features).sum())
+        self._look_at_members(start, depth, in_features)
+        self._look_for_big_numbers(data, in_text)
+        self._depth = int(depth[-1])
+        return start + int(ends[0]) if len(ends) else None
 
-    def _refuse_second_document(self) -> None:
-        raise Unusable("holds several JSON documents one after the other; export it as one feature collection")
+    def _texts(self, data: _Bytes) -> _Bools:
+        """Which bytes are within quotes. A quote counts unless an odd number of backslashes stands before it."""
+        quotes = data == _QUOTE
+        backslashes = data == _BACKSLASH
+        if self._escaped or backslashes.any():
+            free = -1  # the byte after an escape, which is no escape itself
+            if self._escaped:
+                quotes[0] = False
+                free = 0
+            for at in np.flatnonzero(backslashes).tolist():
+                if at == free:
+                    continue
+                free = at + 1
+                if free < len(data):
+                    quotes[free] = False
+            self._escaped = free == len(data)
+        in_text: _Bools = (np.cumsum(quotes, dtype=np.int32) + self._in_text) % 2 == 1
+        self._in_text = bool(in_text[-1])
+        return in_text
 
-    def _look_at(self, key: bytes, end: int, depth: int, in_features: bool) -> None:
-        name = _text(key)
-        if name not in ("crs", "type", "geometry"):
-            return
-        after = re.compile(rb"\s*:\s*").match(self._data, end)
-        if after is None:
-            return
-        value_at = after.end()
-        if name == "crs" and self._data[value_at : value_at + 1] == b"{":
-            self._check_crs(value_at)
-        elif name == "type" and depth == 1:
-            value = re.compile(rb'"(?:[^"\\]|\\.)*"').match(self._data, value_at)
-            self._type = _text(value[0]) if value else None
-        elif name == "geometry" and depth == 3 and in_features and self._data[value_at : value_at + 1] == b"{":
-            self.shapes += 1
+    def _feature_ranges(
+        self,
+        start: int,
+        data: _Bytes,
+        opens: _Bools,
+        closes: _Bools,
+        depth: _Depths,
+    ) -> _Bools:
+        """Which bytes lie in the outermost list called "features"."""
+        inside = np.zeros(len(data), dtype=bool)
+        begin = 0
+        # A list of the outermost object begins where the depth becomes 2, and ends where it is 1 again.
+        for at in np.flatnonzero(
+            (data == 0x5B) & opens & (depth == 2) | (data == 0x5D) & closes & (depth == 1)
+        ).tolist():
+            if data[at] == 0x5B:
+                before = self._data[max(0, start + at - 100) : start + at]
+                self._in_features = re.search(rb'"features"\s*:\s*\Z', before) is not None
+                begin = at
+            elif self._in_features:
+                inside[begin : at + 1] = True
+                self._in_features = False
+        if self._in_features:
+            inside[begin:] = True
+        return inside
+
+    def _look_at_members(self, start: int, depth: _Depths, in_features: _Bools) -> None:
+        end = start + len(depth)
+        for match in _MEMBER.finditer(self._data, start, min(end + _LONGEST_MEMBER, len(self._data))):
+            at = match.start() - start
+            if at >= len(depth):
+                break
+            name, value = match[1], match[2]
+            if name == b"geometry":
+                self.shapes += bool(value == b"{" and depth[at] == 3 and in_features[at])
+            elif name == b"type":
+                if depth[at] == 1 and value != b"{":
+                    self._type = _text(value)
+            elif value == b"{":
+                self._check_crs(match.end() - 1)
+
+    def _look_for_big_numbers(self, data: _Bytes, in_text: _Bools) -> None:
+        """Whole numbers of 19 digits and more, outside of texts; digits behind a point are another matter."""
+        others = np.flatnonzero((data < 0x30) | (data > 0x39))
+        for at in np.flatnonzero(np.diff(others) > 19).tolist():
+            first, last = int(others[at]), int(others[at + 1])
+            if not in_text[first] and data[first] not in b".eE+" and data[last] not in b".eE":
+                self.big_number = True
+                return
+
+    def _check_escaped_members(self) -> None:
+        """No program writes plain letters as \\u0063: whoever hides these names wants them not to be found."""
+        for match in _ESCAPED_MEMBER.finditer(self._data):
+            if _text(match[1]) in ("crs", "type", "geometry", "features"):
+                raise Unusable("writes the names of its members in a hidden way; export it again")
 
     def _check_crs(self, at: int) -> None:
         """A CRS by link is fetched by GDAL over the network; one by name may be a path or a definition to run."""

@@ -14,12 +14,14 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from statewide.prescan import Count, Prescan, prescan
 from statewide.reading_limits import Limits, Unusable
 from statewide.sandbox import runtime_paths, shut_in
 from statewide.sniff import DRIVERS
+
+if TYPE_CHECKING:  # what loads numpy waits until the process is shut in
+    from statewide.prescan import Count, Prescan
 
 BATCH_ROWS = 16_384
 DEEPEST_COLLECTION = 32
@@ -83,6 +85,8 @@ def main() -> None:
 
 
 def _work(datasets: list[Dataset], request: dict[str, Any], out: Path) -> dict[str, Any]:
+    from statewide.prescan import prescan
+
     scans = [prescan(dataset.kind, Path(dataset.path)) for dataset in datasets]
     drivers = sorted({DRIVERS[dataset.kind] for dataset in datasets})
     _load_gdal(drivers)
@@ -112,6 +116,8 @@ def _work(datasets: list[Dataset], request: dict[str, Any], out: Path) -> dict[s
 
 
 def _count_of(scan: Prescan, layer: FoundLayer) -> Count:
+    from statewide.prescan import Count
+
     missing = Count(None, None, "not counted: the layer is not in the list of contents")
     return scan.counts.get(layer.inner) or scan.counts.get(None) or missing
 

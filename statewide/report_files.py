@@ -18,7 +18,7 @@ import numpy.typing as npt
 import shapely
 
 from statewide.findings import Finding
-from statewide.geometry import Shapes, published_shapes
+from statewide.geometry import Shapes, on_earth, published_shapes
 from statewide.standard import Standard
 
 COLUMNS = ("severity", "check", "title", "who_mends_it", "row", "label", "column", "value", "sentence", "fix")
@@ -148,10 +148,8 @@ def _cells(finding: Finding, label: str | None) -> tuple[str | int | None, ...]:
 
 
 def _drawable(places: Shapes) -> npt.NDArray[np.bool_]:
-    """Which shapes have a place at all: there, not empty, every coordinate a number."""
-    coordinates, owner = shapely.get_coordinates(places, return_index=True)
-    drawable: npt.NDArray[np.bool_] = ~(shapely.is_missing(places) | shapely.is_empty(places))
-    drawable[owner[~np.isfinite(coordinates).all(axis=1)]] = False
+    """Which shapes have a place at all: there, not empty, every coordinate a number and on the Earth."""
+    drawable: npt.NDArray[np.bool_] = ~(shapely.is_missing(places) | shapely.is_empty(places)) & on_earth(places)
     return drawable
 
 

@@ -22,13 +22,15 @@ Grid = npt.NDArray[np.int64]
 Box = tuple[float, float, float, float]
 
 _LONG_SIDE = 1600
-_FABRIC_BYTES = 900_000
+_FABRIC_BYTES = 700_000
+_MARKS_BYTES = 350_000
 _CLOSE_UP = (320, 220)
 _CLOSE_UP_FT = 300.0
 """A close-up shows at least this width, so that a point or a sliver has neighbours around it."""
-_CROWD = 300
 _SMALL = 16
 """A shape that measures less than this on the grid gets a marker as well, or nobody would see it."""
+_CROWD = 300
+"""With more marks than this of one severity, areas go without markers."""
 _SCALES_FT = (10, 20, 50, 100, 200, 500, 1000, 2000, 2640, 5280, 10560, 26400, 52800)
 _SCALE_WORDS = {2640: "½ mile", 5280: "1 mile", 10560: "2 miles", 26400: "5 miles", 52800: "10 miles"}
 _MARKERS: dict[Severity, str] = {
@@ -72,7 +74,7 @@ def town_map(outline: BaseGeometry, shapes: Shapes, marks: Sequence[Mark]) -> To
     inside, seen = _meets(present, frame), _meets(places, frame)
     body = [
         f'<path class="ground" d="{_path(shapely.get_parts(outline), view)}"/>',
-        _fabric(present[inside], view),
+        _drawn(present[inside], view, "fabric", _FABRIC_BYTES),
         f'<path class="town" d="{_path(shapely.get_parts(outline), view)}"/>',
     ]
     drawn = [mark for mark, visible in zip(marks, seen, strict=True) if visible]
@@ -106,8 +108,8 @@ class CloseUps:
             body += f'<path class="row" d="{_path(shapely.get_parts(around), view)}"/>'
         one = np.array([place], dtype=object)
         body += f'<path class="mark {kind}" d="{_path(one, view)}"/>'
-        if pins := "".join(_pinned(one, severity, 18 if severity == "NOTE" else 9, view)):
-            body += f'<path class="pin {kind}" d="{pins}"/>'
+        pins = _pinned(one, severity, view, areas_too=True, radius=18 if severity == "NOTE" else 9)
+        body += f'<path class="pin {kind}" d="{pins}"/>'
         return view.svg(body + _scale_bar(view, 10, 18), "closeup")
 
 
@@ -166,39 +168,40 @@ def _meets(shapes: Shapes, frame: Box) -> npt.NDArray[np.bool_]:
     return met
 
 
-def _fabric(shapes: Shapes, view: _View) -> str:
-    """The parcels as one path, on a coarser grid if it would be too heavy."""
+def _drawn(shapes: Shapes, view: _View, kind: str, most_bytes: int) -> str:
+    """Many shapes as one path, on a coarser grid if it would be too heavy."""
     for factor in (1, 2, 3, 5, 8):
         path = _path(shapes, view.coarser(factor))
-        if len(path) <= _FABRIC_BYTES:
+        if len(path) <= most_bytes:
             break
     scale = "" if factor == 1 else f' transform="scale({factor})"'
-    return f'<path class="fabric"{scale} d="{path}"/>'
+    return f'<path class="{kind}"{scale} d="{path}"/>'
 
 
 def _marks(marks: Sequence[Mark], severity: Severity, view: _View) -> Iterator[str]:
     """Marks of one severity: those without an anchor in one path, the others one by one."""
-    kind, radius = severity.lower(), 9 if len(marks) <= 150 else 6
-    crowd = np.array([mark.shape for mark in marks if mark.anchor is None], dtype=object)
-    if len(crowd):
-        yield f'<path class="mark {kind}" d="{_path(crowd, view)}"/>'
-        yield f'<path class="pin {kind}" d="{"".join(_pinned(crowd, severity, radius, view))}"/>'
+    kind, crowded = severity.lower(), len(marks) > _CROWD
+    together = np.array([mark.shape for mark in marks if mark.anchor is None], dtype=object)
+    if len(together):
+        yield _drawn(together, view, f"mark {kind}", _MARKS_BYTES)
+        yield f'<path class="pin {kind}" d="{_pinned(together, severity, view, areas_too=not crowded)}"/>'
     for mark in marks:
         if mark.anchor is None:
             continue
         shape = np.array([mark.shape], dtype=object)
-        pins = "".join(_pinned(shape, severity, radius, view))
         yield (
             f'<g id="{escape(mark.anchor)}" class="{kind}"><title>{escape(mark.title)}</title>'
             f'<path class="mark {kind}" d="{_path(shape, view)}"/>'
-            + (f'<path class="pin {kind}" d="{pins}"/></g>' if pins else "</g>")
+            f'<path class="pin {kind}" d="{_pinned(shape, severity, view, areas_too=not crowded)}"/></g>'
         )
 
 
-def _pinned(shapes: Shapes, severity: Severity, radius: int, view: _View) -> Iterator[str]:
-    """Markers for points, lines, and areas too small to be seen."""
-    chosen = (shapely.get_dimensions(shapes) < 2) | (_sizes(shapes, view) < _SMALL)
-    return _pins(view.snap(_centres(shapes[chosen])), severity, radius)
+def _pinned(shapes: Shapes, severity: Severity, view: _View, *, areas_too: bool, radius: int = 8) -> str:
+    """Markers for points and lines, and for areas too small to be seen; a crowd of areas is seen without."""
+    chosen = shapely.get_dimensions(shapes) < 2
+    if areas_too:
+        chosen |= _sizes(shapes, view) < _SMALL
+    return "".join(_pins(view.snap(_centres(shapes[chosen])), severity, radius))
 
 
 def _pins(spots: Grid, severity: Severity, radius: int) -> Iterator[str]:

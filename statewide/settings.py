@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from statewide.errors import DatabaseUnavailable
@@ -24,7 +24,7 @@ class Settings:
     """Where things are on this machine."""
 
     home: Path
-    database_url: str | None
+    database_url: str | None = field(repr=False)  # it carries the owner's password
 
     @property
     def store(self) -> Path:

@@ -102,6 +102,7 @@ SELECT
     t.sfha_area_sqft,
     t.sfha_share_pct,
     t.area_by_class,
+    (SELECT jsonb_object_agg(class, round((area.sqft::numeric / nullif(parcel.area_sqft, 0)::numeric) * 100, 4)) FROM jsonb_each_text(t.area_by_class) AS area(class, sqft)) AS share_by_class_pct,
     t.mapped_share_pct,
     t.unknown_share_pct,
     t.coverage,

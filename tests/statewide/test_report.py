@@ -1,0 +1,295 @@
+"""The report folder, on an invented town whose file has something of everything."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+import re
+import struct
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from markupsafe import escape
+
+from statewide.crosswalk import Score
+from statewide.errors import BadArgument
+from statewide.findings import FindingLog
+from statewide.report import ReportInput, write_report
+from statewide.standard import load_standard
+
+EAST, NORTH = 1_020_000.0, 839_000.0  # near Hartford, in EPSG:6434
+EVIL = '=HYPERLINK("evil")'
+COUNTED = ("findings.csv", "findings.gpkg", "report.html", "report.json")
+
+
+def lot(column: int, row: int, width: float = 100.0) -> shapely.Geometry:
+    x, y = EAST + 110 * column, NORTH + 110 * row
+    return shapely.multipolygons([shapely.box(x, y, x + width, y + 100)])
+
+
+def an_hourglass(column: int, row: int) -> shapely.Geometry:
+    x, y = EAST + 110 * column, NORTH + 110 * row
+    return shapely.Polygon([(x, y), (x + 100, y + 100), (x + 100, y), (x, y + 100)])
+
+
+def a_corner_nowhere() -> shapely.Geometry:
+    corners = np.array([(EAST, NORTH), (np.nan, NORTH), (EAST, NORTH + 9), (EAST, NORTH)])
+    with np.errstate(invalid="ignore"):
+        return shapely.from_wkb(b"\x01" + struct.pack("<III", 3, 1, 4) + corners.tobytes())
+
+
+def town_of_thirty() -> tuple[Any, Any]:
+    """Shapes and given shapes of rows 1 … 30: row 7 has none, row 9 is an hourglass, row 11 has a corner at NaN."""
+    shapes = np.array([lot(index % 6, index // 6) for index in range(30)], dtype=object)
+    given = shapes.copy()
+    shapes[6] = given[6] = None
+    given[8], shapes[8] = an_hourglass(2, 1), None
+    given[10], shapes[10] = a_corner_nowhere(), None
+    return shapes, given
+
+
+def everything(shapes: Any, given: Any) -> FindingLog:
+    log = FindingLog(load_standard(), "parcel", 2025, "Elsewhere", "99999")
+    log.add("COUNT_DROP", new="27", old="300", share="9 %")
+    log.add("GEOMETRY_MISSING", row_no=7)
+    log.add(
+        "GEOMETRY_REPAIR_LARGE",
+        row_no=9,
+        why="the boundary crosses itself",
+        moved_sqft="9",
+        area_sqft="10",
+        share="90 %",
+    )
+    log.add("GEOMETRY_UNUSABLE", row_no=11, why="a coordinate is not a number")
+    log.add("AREA_DISAGREES", row_no=3, column="AREA", value="12", area_sqft="10,000")
+    log.add("CAMA_LINK_MALFORMED", row_no=4, column="CAMA_Link", value=EVIL)
+    log.add("COLUMN_WITHHELD", column="OWNER_NAME")
+    log.add(
+        "GEOMETRY_REPAIRED", row_no=5, why="…", moved_sqft="1", area_sqft="10,000", shape=shapely.Point(EAST, NORTH)
+    )
+    for row_no in range(12, 31):
+        log.add("STACKED", row_no=row_no, rows="2", shape=shapes[row_no - 1])
+    return log
+
+
+def report_on(log: FindingLog, shapes: Any, given: Any, **changed: Any) -> ReportInput:
+    counts = {"read": 30, "published": 27, "held": 3, "ignored": 0}
+    counts |= {"added": 2, "changed": 1, "removed": 0, "unchanged": 24, "within_tolerance": 3}
+    summary = {
+        "submission": "11111111-2222-3333-4444-555555555555", "dataset": "parcel", "town": "Elsewhere",
+        "cousub_fips": "99999", "year": 2025, "outcome": "published", "dry": False, "rows": counts,
+        "findings": log.counts(), "blocked_by": [],
+        "area_sqft": {"read": 280_000.0, "published": 270_000.0, "held": 10_001.0, "repaired": -1.0},
+        "crs": {"epsg": 2234, "how": "declared", "share_in_town": 1.0, "alternatives": []},
+        "facts": {"rows": 30, "null_geometry": 1, "blank_parcel_id": 0},
+        "file": {
+            "name": "elsewhere.zip", "sha256": "ab" * 32, "bytes": 12345, "kind": "shapefile", "layer": "parcels",
+            "why_this_layer": "the only layer", "encoding": "UTF-8",
+        },
+        "largest_shift_ft": 0.02,
+    }  # fmt: skip
+    return ReportInput(
+        summary=summary | changed,
+        log=log,
+        town_outline=shapely.box(EAST - 100, NORTH - 100, EAST + 800, NORTH + 700),
+        row_no=np.arange(1, 31),
+        shapes=shapes,
+        given=given,
+        held=log.held_rows(),
+        label_field="parcel_id",
+        label=lambda row_no: None if row_no == 7 else f"M-{row_no}",
+        columns={
+            "PID": {"fate": "mapped", "field": "parcel_id", "how": "detected"},
+            "WHAT": {"fate": "unmapped"},
+            "OBJECTID": {"fate": "ignored", "reason": "a row number"},
+            "OWNER_NAME": {"fate": "withheld", "reason": "Owner"},
+        },
+        scores=(Score("parcel_id", "PID", 1.0, float("nan"), 0.8),),
+        noun="parcels",
+        received_at=dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.UTC),
+        accepted={"COUNT_DROP": "the island left the town"},
+        isolation=("network: none",),
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> ReportInput:
+    shapes, given = town_of_thirty()
+    return report_on(everything(shapes, given), shapes, given)
+
+
+@pytest.fixture(scope="module")
+def folder(report: ReportInput, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("out") / "report"
+    write_report(target, report)
+    return target
+
+
+def test_the_folder_holds_the_four_files_and_nothing_is_left_beside_it(folder: Path) -> None:
+    assert tuple(sorted(path.name for path in folder.iterdir())) == COUNTED
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_page_says_the_verdict_every_check_and_the_accepted_reason(folder: Path, report: ReportInput) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Elsewhere’s parcels for 2025 are published.</h1>" in page
+    for finding in report.log.findings:
+        assert f"<h3>{escape(finding.title)}</h3>" in page
+    assert "the island left the town" in page
+    assert "and 11 more in" in page  # nineteen stacks, eight of them shown
+
+
+def test_the_page_asks_nobody_else_for_anything(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "http" not in page
+    assert "<script" not in page
+    assert set(re.findall(r'(?:href|src)="([^#"]+)"', page)) == {"findings.csv", "findings.gpkg"}
+
+
+def test_each_row_number_that_is_a_link_leads_to_its_place_on_the_map(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    links, places = re.findall(r'href="#(row-\d+)"', page), re.findall(r'<g id="(row-\d+)"', page)
+    assert {"row-3", "row-5", "row-9", "row-12"} <= set(links) == set(places)
+    assert len(places) == len(set(places))
+
+
+def test_a_withheld_column_is_named_and_nothing_else(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<code>OWNER_NAME</code>" in page
+    assert "<b>stripped</b>" in page
+
+
+def test_what_the_town_wrote_cannot_act_in_the_page(report: ReportInput, tmp_path: Path) -> None:
+    report.log.add("CAMA_LINK_MALFORMED", row_no=4, column="<b>", value="<img src=x>")
+    write_report(tmp_path / "out", replace(report, label=lambda row_no: "<svg>"))
+    report.log.findings.pop()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<img" not in page
+    assert "<svg>" not in page
+
+
+def test_a_refusal_says_why_and_how_to_go_on(tmp_path: Path) -> None:
+    shapes, given = town_of_thirty()
+    log = everything(shapes, given)
+    refused = report_on(log, shapes, given, outcome="refused", blocked_by=["COUNT_DROP"])
+    write_report(tmp_path / "out", replace(refused, accepted={}))
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Elsewhere’s parcels for 2025 were refused: far fewer parcels than last time.</h1>" in page
+    assert "What is live stays live: 25 parcels." in page
+    assert "--accept COUNT_DROP" in page
+
+
+def test_a_check_that_did_not_run_cannot_be_accepted(tmp_path: Path) -> None:
+    shapes, given = town_of_thirty()
+    log = everything(shapes, given)
+    log.not_evaluated("STACKED", "the statement took too long")
+    write_report(tmp_path / "out", report_on(log, shapes, given, outcome="refused", blocked_by=["NOT_EVALUATED"]))
+    assert "--accept" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_json_is_strict_and_lists_every_finding(folder: Path, report: ReportInput) -> None:
+    def forbidden(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    loaded = json.loads((folder / "report.json").read_text(encoding="utf-8"), parse_constant=forbidden)
+    assert len(loaded["all_findings"]) == len(report.log.findings)
+    assert loaded["rows"] == report.summary["rows"]
+    assert loaded["scores"][0]["values"] is None
+    assert loaded["columns"]["WHAT"] == {"fate": "unmapped"}
+
+
+def test_the_csv_runs_no_formula_and_opens_with_accents_in_excel(folder: Path, report: ReportInput) -> None:
+    raw = (folder / "findings.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbf")
+    lines = list(csv.DictReader(raw.decode("utf-8-sig").splitlines()))
+    assert len(lines) == len(report.log.findings)
+    assert {line["value"] for line in lines} == {"", "12", f"'{EVIL}"}
+    assert not any(cell[:1] in "=+@\t\r" for line in lines for cell in line.values() if cell)
+    placed = next(line for line in lines if line["check"] == "AREA_DISAGREES")
+    assert placed["parcel_id"] == "M-3"
+    assert float(placed["longitude"]) == pytest.approx(-72.6, abs=0.2)
+    assert float(placed["latitude"]) == pytest.approx(41.7, abs=0.2)
+
+
+def test_every_finding_is_in_the_geopackage_once_where_it_belongs(folder: Path, report: ReportInput) -> None:
+    path = folder / "findings.gpkg"
+    assert [name for name, _ in pyogrio.list_layers(path)] == ["areas", "points", "without_place"]
+    areas = pyogrio.read_dataframe(path, layer="areas")
+    points = pyogrio.read_dataframe(path, layer="points")
+    others = pyogrio.read_dataframe(path, layer="without_place")
+    assert areas.crs.to_epsg() == points.crs.to_epsg() == 6434
+    assert len(areas) + len(points) + len(others) == len(report.log.findings)
+    assert points["check"].tolist() == ["GEOMETRY_REPAIRED"]
+    # The file as a whole, the row without a shape, the shape with a corner nowhere.
+    assert sorted(others["check"]) == ["COLUMN_WITHHELD", "COUNT_DROP", "GEOMETRY_MISSING", "GEOMETRY_UNUSABLE"]
+    assert others.loc[others["check"] == "COUNT_DROP", "row"].isna().all()
+
+
+def test_a_held_row_is_shown_as_it_was_delivered(folder: Path, report: ReportInput) -> None:
+    areas = pyogrio.read_dataframe(folder / "findings.gpkg", layer="areas").set_index("check")
+    assert shapely.get_parts(areas.loc["GEOMETRY_REPAIR_LARGE", "geometry"])[0].equals_exact(report.given[8])
+    assert areas.loc["GEOMETRY_REPAIR_LARGE", "parcel_id"] == "M-9"
+
+
+def test_a_file_without_any_fault_still_makes_a_whole_report(tmp_path: Path) -> None:
+    shapes = np.array([lot(index % 6, index // 6) for index in range(30)], dtype=object)
+    log = FindingLog(load_standard(), "parcel", 2025, "Elsewhere", "99999")
+    write_report(tmp_path / "out", report_on(log, shapes, shapes))
+    assert pyogrio.read_info(tmp_path / "out" / "findings.gpkg")["features"] == 0
+    assert pyogrio.list_layers(tmp_path / "out" / "findings.gpkg").tolist() == [["areas", "MultiPolygon"]]
+    assert "Nothing at all." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_file_that_lies_nowhere_still_makes_a_whole_report(tmp_path: Path) -> None:
+    nowhere = np.full(30, None, dtype=object)
+    log = FindingLog(load_standard(), "parcel", 2025, "Elsewhere", "99999")
+    log.add("CRS_UNKNOWN", why="the file says “moon”, which is not a system that we accept.")
+    crs = {"epsg": None, "how": "unknown", "share_in_town": 0.0, "alternatives": []}
+    lost = report_on(log, nowhere, nowhere, outcome="refused", dry=True, blocked_by=["CRS_UNKNOWN"], crs=crs)
+    write_report(tmp_path / "out", lost)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "would be refused: the coordinate system could not be settled." in page
+    assert "moon" in page
+    assert "only the town’s outline is drawn" in page
+
+
+def test_parcels_on_the_far_side_of_the_state_are_counted_and_do_not_shrink_the_map(tmp_path: Path) -> None:
+    shapes, given = town_of_thirty()
+    shapes[0] = given[0] = shapely.transform(lot(0, 0), lambda xy: xy + 300_000)
+    write_report(tmp_path / "out", report_on(everything(shapes, given), shapes, given))
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "1 shape lies too far from the town to be drawn." in page
+    assert "200 ft</text>" in page
+
+
+def test_the_same_folder_twice_holds_the_second_report_and_keeps_what_is_not_ours(
+    report: ReportInput, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    write_report(folder, report)
+    write_report(folder, replace(report, summary={**report.summary, "year": 2024}))
+    assert "for 2024 are published" in (folder / "report.html").read_text(encoding="utf-8")
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_that_is_a_file_is_the_senders_to_mend(report: ReportInput, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(BadArgument, match="cannot be written"):
+        write_report(tmp_path / "out", report)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_report_of_the_same_delivery_is_the_same(report: ReportInput, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_report(tmp_path / name, report)
+    for file in ("findings.csv", "report.html", "report.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
