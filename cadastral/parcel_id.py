@@ -17,11 +17,9 @@ def normalize_id(values: pa.Array) -> pa.Array:
     Sample: ``"F18-68-3"`` → ``F18-68-3``, ``"40  40"`` → ``40-40``, ``"017/0012"`` → ``17-12``, ``"0-1"`` → ``0-1``.
     """
     text = pc.utf8_upper(values)
-    text = pc.replace_substring_regex(text, r"[\s_./\\-]+", "-")
+    text = pc.replace_substring_regex(text, r"[\s\pZ\p{Pd}_./\\]+", "-")
     text = pc.utf8_trim(text, "-")
-    # Twice, because neighbouring parts share their hyphen.
-    for _ in range(2):
-        text = pc.replace_substring_regex(text, r"(^|-)0+([0-9A-Z])", r"\1\2")
+    text = pc.replace_substring_regex(text, r"(^|-)0+([0-9A-Z])", r"\1\2")
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 

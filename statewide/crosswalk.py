@@ -6,6 +6,7 @@ reported. Saved mappings of the town come first, then its reviewed file ``source
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ DBF_NAME_LENGTH = 10
 _NAME_EXACT, _NAME_CUT, _PROFILE_ONLY = 1.0, 0.9, 0.6
 _ACCEPT = 0.55
 _SAMPLE = 5000
+_CUT_KEY_MIN = 6
+"""Letters that a cut name must have left, to be known by them."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +85,18 @@ def propose(
     ignored = {column: str(reviewed_ignored[column]) for column in open_columns if column in reviewed_ignored}
     mapping: dict[str, str] = {}
     how: dict[str, str] = {}
+    fields = {candidate.name for candidate in table.town_fields}
     for source, label in (((reviewed or {}).get("mapping") or {}, "reviewed"), (saved or {}, "saved")):
         for name, column in source.items():
             free = column in open_columns and column not in ignored and column not in mapping.values()
-            if free and name not in mapping:
+            if free and name in fields and name not in mapping:
                 mapping[name], how[name] = column, label
     for column in open_columns:
         if column not in mapping.values() and column not in ignored and (reason := _ignored_by_law(table, column)):
             ignored[column] = reason
     left = [column for column in open_columns if column not in ignored and column not in mapping.values()]
-    scores = [score for column in left for score in _scores(table, column, rows.column(column))]
+    codes = pa.array([town.cousub_fips for town in standard.municipalities])
+    scores = [score for column in left for score in _scores(table, column, rows.column(column), codes)]
     rivals: dict[str, str] = {}
     taken: set[str] = set()
     for score in sorted(scores, key=lambda item: (-item.total, columns.index(item.column), item.field)):
@@ -108,37 +113,41 @@ def propose(
 
 
 def _name_score(column: str, spellings: Sequence[str]) -> float:
+    if column_key(column) in map(column_key, spellings):
+        return _NAME_EXACT
+    return _NAME_CUT if len(column) == DBF_NAME_LENGTH and _begins(column, spellings) else 0.0
+
+
+def _begins(column: str, spellings: Sequence[str]) -> bool:
+    """Whether a cut name is the beginning of a spelling."""
     seen = column_key(column)
-    best = 0.0
-    for spelling in spellings:
-        if seen == column_key(spelling):
-            return _NAME_EXACT
-        if len(column) >= DBF_NAME_LENGTH - 2 and column.casefold() == spelling.casefold()[:DBF_NAME_LENGTH]:
-            best = _NAME_CUT
-    return best
+    return len(seen) >= _CUT_KEY_MIN and any(column_key(spelling).startswith(seen) for spelling in spellings)
 
 
-def _scores(table: Table, column: str, values: pa.ChunkedArray) -> list[Score]:
+def _scores(table: Table, column: str, values: pa.ChunkedArray, codes: pa.Array) -> list[Score]:
     found = []
     for candidate in table.town_fields:
         by_name = _name_score(column, (candidate.name, *candidate.synonyms))
         by_values = _profile_score(candidate, values)
         # A name counts alone; values alone count only for fields whose profile says much, and never above a name.
         total = by_name * (1.0 if by_values is None else 0.8 + 0.2 * by_values)
-        if not by_name and by_values is not None and by_values > 0.95 and _telling(candidate):
+        if not by_name and by_values is not None and by_values > 0.95 and _telling(candidate, values, codes):
             total = _PROFILE_ONLY * by_values
         if total > 0:
             found.append(Score(candidate.name, column, by_name, by_values, round(total, 3)))
     return found
 
 
-def _telling(candidate: StandardField) -> bool:
-    """Whether a field's values are peculiar enough to be known without a name: a CAMA link is, a number is not."""
-    return (
-        candidate.profile is not None
-        and candidate.profile.pattern is not None
-        and r"\d{5}-" in candidate.profile.pattern
-    )
+def _telling(candidate: StandardField, values: pa.ChunkedArray, codes: pa.Array) -> bool:
+    """Whether values are peculiar enough to be known without a name: a CAMA link is, a number is not.
+
+    The five digits must be towns' codes, for "06320-1234" is a person's ZIP code.
+    """
+    if candidate.profile is None or r"\d{5}-" not in (candidate.profile.pattern or ""):
+        return False
+    heads = pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(values.slice(0, _SAMPLE).cast(pa.string())), 0, 5)
+    share = pc.mean(pc.cast(pc.is_in(heads.drop_null(), value_set=codes), pa.float64())).as_py()
+    return bool(share and share > 0.95)
 
 
 def _profile_score(candidate: StandardField, values: pa.ChunkedArray) -> float | None:
@@ -179,7 +188,10 @@ def _ignored_by_law(table: Table, column: str) -> str | None:
 def _withheld(standard: Standard, columns: Sequence[str]) -> dict[str, str]:
     found = {}
     for column in columns:
+        # A shapefile that cuts two columns to one name numbers the second: "Mailing_Zip_Code" may become "Mailing__1".
+        stem = re.fullmatch(r"(.{8})_\d", column)
         for person in standard.header.withheld:
-            if _name_score(column, (person.name, *person.synonyms)) >= _NAME_CUT:
+            names = (person.name, *person.synonyms)
+            if _name_score(column, names) >= _NAME_CUT or (stem and _begins(stem[1], names)):
                 found[column] = person.title
     return found

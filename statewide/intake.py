@@ -196,8 +196,10 @@ def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) ->
             held = log.held_rows()
             connection.execute("DELETE FROM staged WHERE row_no = ANY(%s)", [list(held)])
         with clock.step("gate"):
-            blocking = log.blocking(request.accept)
             entries = _balance(connection, rows, held)
+            if not entries.rows_published and not log.blocking():
+                log.add("NOTHING_TO_PUBLISH", rows=plain_number(entries.rows_read))
+            blocking = log.blocking(request.accept)
             entries.require_balance(standard.header.area_tolerance_sqft)
             if blocking:
                 entries = entries.all_held()

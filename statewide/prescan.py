@@ -129,12 +129,14 @@ def _quoted(name: str) -> str:
 # GeoJSON
 
 
-_CHUNK = 8 * MIB
+_CHUNK = MIB
 _DEEPEST = 64
 _QUOTE, _BACKSLASH, _COLON_SPACE = 0x22, 0x5C, rb"\s*:\s*"
 _MEMBER = re.compile(rb'"(crs|type|geometry)"' + _COLON_SPACE + rb'(\{|"(?:[^"\\]|\\.){0,200}")')
+_MEMBERS = frozenset({"crs", "type", "geometry", "features"})
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7][0-9a-fA-F]")
 _ESCAPED_MEMBER = re.compile(rb'("[^"\\]{0,12}(?:\\u00[0-9a-fA-F]{2}[^"\\]{0,12})+")\s*:')
-_LONGEST_MEMBER = 512
+_LONGEST_MEMBER = 64 * 1024  # from its quote to its value, for all the blanks between
 _PLAIN_CRS = re.compile(r"(urn:ogc:def:crs:)?(EPSG:[\d.]*:?\d{4,6}|OGC:1?\.?3?:?CRS(84|83|27))", re.IGNORECASE)
 _OTHER_TYPES = {
     "Topology": "is TopoJSON",
@@ -175,8 +177,7 @@ class _GeoJsonScan:
         self._in_features = False
 
     def run(self) -> None:
-        if _ESCAPED_MEMBER.search(self._data):
-            self._check_escaped_members()
+        self._check_escaped_members()
         ended_at: int | None = None
         for start in range(0, len(self._data), _CHUNK):
             ended_at = self._chunk(start, min(start + _CHUNK, len(self._data)))
@@ -283,8 +284,9 @@ class _GeoJsonScan:
 
     def _check_escaped_members(self) -> None:
         """No program writes plain letters as \\u0063: whoever hides these names wants them not to be found."""
-        for match in _ESCAPED_MEMBER.finditer(self._data):
-            if _text(match[1]) in ("crs", "type", "geometry", "features"):
+        for letter in _ESCAPED_LETTER.finditer(self._data):
+            around = self._data[max(0, letter.start() - 64) : letter.end() + 64]
+            if any(_text(match[1]) in _MEMBERS for match in _ESCAPED_MEMBER.finditer(around)):
                 raise Unusable("writes the names of its members in a hidden way; export it again")
 
     def _check_crs(self, at: int) -> None:

@@ -241,25 +241,43 @@ def choose_layer(layers: list[FoundLayer], wanted: str | None) -> tuple[int, str
 
 
 def _resolve_crs(layers: list[FoundLayer]) -> None:
-    """Turn ``crs`` into "EPSG:n" where PROJ knows the definition, heights left aside; else leave the definition."""
+    """Turn ``crs`` into "EPSG:n" where PROJ knows the definition, heights left aside; else into plain WKT."""
     for layer in layers:
         if layer.crs is None or re.fullmatch(r"EPSG:\d+", layer.crs):
             layer.crs = "EPSG:4326" if layer.crs == "EPSG:4979" else layer.crs
             continue
-        from pyproj import CRS
-        from pyproj.exceptions import CRSError
-
-        try:
-            crs = CRS.from_user_input(layer.crs)
-            if crs.is_compound:
-                crs = crs.sub_crs_list[0]
-            code = crs.to_2d().to_epsg(min_confidence=20)
-        except CRSError:
-            code = None
-        if code is not None:
-            layer.crs = f"EPSG:{code}"
-        elif re.search("grids", layer.crs, re.IGNORECASE):  # names files to open while projecting
+        layer.crs = _plain_crs(layer.crs)
+        if layer.crs is None or re.search("grids", layer.crs, re.IGNORECASE):  # grids are files, opened to project
             layer.crs = None
+            warnings.warn(f"The coordinate system of layer {layer.name} cannot be used.", UserWarning, stacklevel=1)
+
+
+def _plain_crs(definition: str) -> str | None:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        crs = CRS.from_user_input(definition)
+        crs = (crs.sub_crs_list[0] if crs.is_compound else crs).to_2d()
+        for match in crs.list_authority("EPSG", min_confidence=20):
+            if _same_place(crs, CRS.from_epsg(match.code)):
+                return f"EPSG:{match.code}"
+        return str(crs.to_wkt())
+    except CRSError:
+        return None
+
+
+def _same_place(crs: Any, known: Any) -> bool:
+    """At this confidence PROJ goes by names and may offer metres for feet: both must put a point in one place."""
+    from pyproj import Proj
+
+    if crs.axis_info[0].unit_conversion_factor != known.axis_info[0].unit_conversion_factor:
+        return False
+    if not (crs.is_projected and known.is_projected):
+        return bool(crs.is_geographic and known.is_geographic and crs.ellipsoid == known.ellipsoid)
+    area = known.area_of_use
+    point = ((area.west + area.east) / 2, (area.south + area.north) / 2)
+    return all(abs(a - b) < 0.01 for a, b in zip(Proj(crs)(*point), Proj(known)(*point), strict=True))
 
 
 # Rows in bulk

@@ -10,6 +10,7 @@ import datetime as dt
 import errno
 import functools
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -62,6 +63,11 @@ _SEVERITIES: dict[Severity, tuple[str, str, str]] = {
     ),
     "NOTE": ("for information", "For information", "Harmless, or taken care of already."),
 }
+_ACCEPTED = (
+    "accepted on purpose",
+    "What was accepted on purpose",
+    "It would have stopped the file; whoever handed it in accepted it with a reason, which is kept.",
+)
 _FATES = {"unmapped": "not recognised", "ignored": "set aside", "withheld": "stripped"}
 _HOW = {"saved": "as in the last delivery", "reviewed": "reviewed by hand"}
 _FACTS = {
@@ -200,7 +206,7 @@ class _Group:
     sentence: str | None
     fix: str | None
     lines: list[_Line]
-    close_ups: list[tuple[str, Markup]]
+    close_ups: list[tuple[_Line, Markup]]
 
     @property
     def more(self) -> int:
@@ -224,30 +230,30 @@ def _page(report: ReportInput, placed: PlacedFindings) -> str:
         noun=report.noun,
         label_title=_field(report, report.label_field).title,
         verdict=_verdict(report, groups),
-        severities=[
-            (severity, *_SEVERITIES[severity], [group for group in groups if group.severity == severity])
-            for severity in SEVERITIES
-        ],
+        sections=list(_sections(groups)),
         groups=groups,
         ledger=_ledger(report),
         changes=_changes(report),
         map=Markup(drawing.svg),
         map_note=_map_note(report, drawing),
-        marked={
-            severity: sum(_is_marked(placed, index, severity) for index in range(len(placed.findings)))
-            for severity in SEVERITIES
-        },
+        marked=_marked(placed),
         position=_position(report),
         columns=list(_columns(report)),
         facts=_facts(report),
-        accepted=[
-            (code, report.log.check(code).title, reason, code in report.summary["findings"])
-            for code, reason in report.accepted.items()
-        ],
+        needless=[code for code in report.accepted if code not in report.summary["findings"]],
         received=f"{report.received_at:%B} {report.received_at.day}, {report.received_at:%Y, %H:%M} UTC",
         isolation=report.isolation,
         **_versions(report),
     )
+
+
+def _sections(groups: Sequence[_Group]) -> Iterator[tuple[Severity, tuple[str, str, str], list[_Group]]]:
+    """The groups under their headings, as (severity, words, groups); what was accepted stands by itself."""
+    for severity in SEVERITIES:
+        members = [group for group in groups if group.severity == severity]
+        yield severity, _SEVERITIES[severity], [group for group in members if group.accepted is None]
+        if accepted := [group for group in members if group.accepted is not None]:
+            yield severity, _ACCEPTED, accepted
 
 
 @functools.cache
@@ -260,7 +266,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["number"] = plain_number
-    environment.filters["plural"] = lambda count, one, many: one if count == 1 else many
+    environment.filters["acres"] = lambda sqft: plain_number(sqft / SQFT_PER_ACRE, 2)
     return environment.get_template("report.html.j2")
 
 
@@ -268,7 +274,6 @@ def _verdict(report: ReportInput, groups: Sequence[_Group]) -> _Verdict:
     summary, rows = report.summary, report.summary["rows"]
     subject = f"{summary['town']}’s {report.noun} for {summary['year']}"
     live = rows["unchanged"] + rows["changed"] + rows["removed"]
-    differs = rows["added"] + rows["changed"] + rows["removed"]
     held = _held_sentence(rows["held"])
     outcome = summary["outcome"]
     if outcome == "refused":
@@ -283,7 +288,7 @@ def _verdict(report: ReportInput, groups: Sequence[_Group]) -> _Verdict:
     elif outcome == "ok":
         sentence = f"{subject} would be accepted."
         meaning = f"This was a check only: nothing was published. Handed in, {_of_all(rows)} would go live. {held}"
-        if not differs:
+        if not _differs(report):
             meaning = (
                 "This was a check only. The file says the same as what is live,"
                 f" so handing it in would change nothing. {held}"
@@ -302,6 +307,11 @@ def _because(report: ReportInput, groups: Sequence[_Group]) -> str:
     titles = [group.title for group in groups if group.code in report.summary["blocked_by"]]
     more = f", and {plain_number(len(titles) - 1)} more" if len(titles) > 1 else ""
     return f"{titles[0][:1].lower()}{titles[0][1:]}{more}"
+
+
+def _differs(report: ReportInput) -> bool:
+    rows = report.summary["rows"]
+    return bool(rows["added"] or rows["changed"] or rows["removed"])
 
 
 def _of_all(rows: Mapping[str, int]) -> str:
@@ -342,7 +352,7 @@ def _steps(report: ReportInput, groups: Sequence[_Group]) -> Iterator[tuple[str,
                 f'{options} --reason "…"',
             )
         return
-    if report.summary["outcome"] == "ok":
+    if report.summary["outcome"] == "ok" and _differs(report):
         held = report.summary["rows"]["held"]
         how = "What is still wrong then is held back; the rest goes live." if held else "It can be submitted as it is."
         yield "Hand the file in", how, None
@@ -396,8 +406,8 @@ def _spot(placed: PlacedFindings, index: int) -> str | None:
 
 def _close_ups(
     report: ReportInput, placed: PlacedFindings, group: Sequence[int], draw: CloseUps, row_shapes: Shapes
-) -> Iterator[tuple[str, Markup]]:
-    """Drawings of the first places, each with its caption; of a mere note only where a place was marked on purpose."""
+) -> Iterator[tuple[_Line, Markup]]:
+    """Drawings of the first places; of a mere note only where a place was marked on purpose."""
     shown: set[tuple[float, ...]] = set()
     for index in group:
         finding, place = placed.findings[index], placed.places[index]
@@ -409,9 +419,7 @@ def _close_ups(
             continue
         shown.add(place.bounds)
         around = row_shapes[int(np.searchsorted(report.row_no, finding.row_no))] if finding.shape is not None else None
-        label = placed.labels[index]
-        caption = f"Row {plain_number(finding.row_no)}" + (f" · {label}" if label else "")
-        yield caption, Markup(draw.draw(place, around, finding.severity))
+        yield _line(placed, index), Markup(draw.draw(place, around, finding.severity))
 
 
 def _marks(placed: PlacedFindings, spots: set[str]) -> Iterator[Mark]:
@@ -433,8 +441,12 @@ def _marks(placed: PlacedFindings, spots: set[str]) -> Iterator[Mark]:
         yield Mark(place, finding.severity, f"Row {finding.row_no}{label}: {finding.title}", anchor)
 
 
-def _is_marked(placed: PlacedFindings, index: int, severity: Severity) -> bool:
-    return placed.places[index] is not None and placed.findings[index].severity == severity
+def _marked(placed: PlacedFindings) -> dict[Severity, tuple[str, int]]:
+    """The map's legend: heading and number of findings with a place, by severity."""
+    counts = Counter(
+        finding.severity for finding, place in zip(placed.findings, placed.places, strict=True) if place is not None
+    )
+    return {severity: (_SEVERITIES[severity][1], counts[severity]) for severity in SEVERITIES}
 
 
 def _map_note(report: ReportInput, drawing: TownMap) -> str | None:
@@ -455,13 +467,14 @@ def _ledger(report: ReportInput) -> list[tuple[str, str, int | None, float | Non
     )
     if summary["outcome"] == "refused":
         held = "Held: the whole file is refused"
-    repaired = "moved" if not area["repaired"] else "taken away" if area["repaired"] > 0 else "added"
+    added = area["repaired"] < 0
+    repaired = "added" if added else "taken away" if area["repaired"] else "moved"
     return [
         ("", "Read from the file", rows["read"], area["read"]),
         ("=", published, rows["published"], area["published"]),
         ("+", held, rows["held"], area["held"]),
         ("+", "Ignored by a named rule", rows["ignored"], None),
-        ("+", f"Land {repaired} by repairs of broken boundaries", None, area["repaired"]),
+        ("−" if added else "+", f"Land {repaired} by repairs of broken boundaries", None, abs(area["repaired"])),
     ]
 
 

@@ -6,6 +6,7 @@ Every finding is in all three. Nothing here decides or words anything; the page 
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -94,6 +95,9 @@ def write_gpkg(path: Path, placed: PlacedFindings, label_column: str, srid: int)
     """Write a GeoPackage: `areas` and `points`, and `without_place` for what concerns the file or has no shape.
 
     `areas` is there even when it is empty, so that the file always opens. A line is shown by its middle point.
+
+    Raises:
+        OSError: no room.
     """
     import pyogrio.raw  # slow to import, and wanted nowhere else in a run
 
@@ -117,18 +121,22 @@ def write_gpkg(path: Path, placed: PlacedFindings, label_column: str, srid: int)
         unnumbered = np.array([number is None for number in columns[numbers]], dtype=bool)
         columns[numbers] = np.array([number or 0 for number in columns[numbers]], dtype=np.int32)
         masks = [unnumbered if place == numbers else None for place in range(len(COLUMNS))]
-        pyogrio.raw.write(
-            path,
-            shapely.to_wkb(shaped(placed.places[chosen])) if shaped else None,
-            columns,
-            header,
-            field_mask=masks,
-            layer=name,
-            driver="GPKG",
-            geometry_type=kind,
-            crs=f"EPSG:{srid}" if kind else None,
-            append=appending,
-        )
+        try:
+            pyogrio.raw.write(
+                path,
+                shapely.to_wkb(shaped(placed.places[chosen])) if shaped else None,
+                columns,
+                header,
+                field_mask=masks,
+                layer=name,
+                driver="GPKG",
+                geometry_type=kind,
+                crs=f"EPSG:{srid}" if kind else None,
+                append=appending,
+            )
+        except RuntimeError as error:
+            # GDAL does not say what failed; after the columns above, only the disk can.
+            raise OSError(errno.ENOSPC, str(error)) from error
         appending = True
 
 

@@ -140,7 +140,9 @@ class _View:
         return _View(self.west, self.north, self.units_per_ft / factor, self.width // factor, self.height // factor)
 
     def svg(self, body: str, kind: str) -> str:
-        return f'<svg class="{kind}" viewBox="0 0 {self.width} {self.height}" role="img">{body}</svg>'
+        label = "Map of the town and its faults" if kind == "map" else "Close-up of a fault"
+        box = f"0 0 {self.width} {self.height}"
+        return f'<svg class="{kind}" viewBox="{box}" role="img" aria-label="{label}">{body}</svg>'
 
 
 def _frame(outline: BaseGeometry, shapes: Shapes) -> Box:

@@ -140,7 +140,8 @@ def _limit_files(libc: ctypes.CDLL, readable: Iterable[Path], writable: Path) ->
             return "files: NOT restricted (Landlock refused)"
     finally:
         os.close(rules)
-    return f"files: the delivery read-only, one output folder, nothing else (Landlock {version})"
+    connections = ", no TCP connections" if version >= 4 else ""
+    return f"files: the delivery read-only, one output folder, nothing else{connections} (Landlock {version})"
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: Path, rights: int) -> None:

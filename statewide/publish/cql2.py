@@ -23,7 +23,7 @@ from typing import Any, LiteralString, NamedTuple
 
 import shapely
 from psycopg import sql
-from shapely.geometry import mapping, shape
+from shapely.geometry import shape
 
 from statewide.errors import BadArgument
 from statewide.standard import Table
@@ -560,6 +560,6 @@ class _TextParser:
             if open_ == 0 and current.text == ")":
                 break
         try:
-            return mapping(shapely.from_wkt(self.text[token.start : current.end]))
+            return json.loads(shapely.to_geojson(shapely.from_wkt(self.text[token.start : current.end])))
         except shapely.errors.ShapelyError:
             raise BadArgument(f"filter: this is not a shape: {_shown(self.text[token.start : current.end])}.") from None

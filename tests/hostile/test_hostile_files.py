@@ -226,14 +226,16 @@ def test_a_crs_link_is_found_where_it_hides(tmp_path: Path, work: Path, canary: 
     link = crs_members(canary.url, secret)[0]
     feature = {"type": "Feature", "properties": {}, "geometry": {**POLYGON, "crs": link}}
     hidden = [
-        collection(crs=link).replace(b'"crs"', b'"\\u0063rs"'),
         collection([feature]),
-        collection(crs=link).replace(b'"crs":', b'"crs"\n\t:\n'),
+        collection(crs=link).replace(b'"crs":', b'"crs"\n\t:' + b" " * 5000),
     ]
     for number, content in enumerate(hidden):
         path = tmp_path / f"{number}.geojson"
         path.write_bytes(content)
         assert "coordinate system" in refused(path, work)
+    path = tmp_path / "hidden.geojson"
+    path.write_bytes(collection(crs=link).replace(b'"crs"', b'"\\u0063rs"'))
+    assert "hidden" in refused(path, work)
 
 
 def test_an_ordinary_crs_member_is_read(tmp_path: Path, work: Path) -> None:

@@ -16,7 +16,7 @@ import pyogrio.raw
 import pytest
 import shapely
 
-from statewide import reading_child
+from statewide import prescan, reading_child
 from statewide.errors import UnreadableDelivery
 from statewide.files import Inspection, Limits, Reading, inspect, read
 
@@ -411,6 +411,41 @@ def test_lists_in_geojson_become_text(tmp_path: Path, work: Path) -> None:
     assert reading.table["owners"].to_pylist() == ['["a", "b"]', "[]"]
     assert str(reading.table.schema.field("extra").type) == "string"
     assert reading.geometries_lost == 0
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64, 1 << 20])
+def test_features_are_counted_whatever_their_texts_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    texts = ['a "quoted" {brace', "C:\\", '\\"', "]}],", '"type":"Topology"', "é\n\u2028", ""]
+    shape = shapely.geometry.mapping(shapely.GeometryCollection([SQUARE, PAIR]))
+    features = [
+        {"type": "Feature", "properties": {text: text, "x": {"geometry": {}}}, "geometry": shape if n % 2 else None}
+        for n, text in enumerate(texts)
+    ]
+    path = tmp_path / "parcels.geojson"
+    path.write_text(
+        json.dumps(
+            {"links": [{"a": {}}], "bbox": [1, 2], "features": features, "more": [{}], "type": "FeatureCollection"}
+        )
+    )
+    monkeypatch.setattr(prescan, "_CHUNK", chunk)
+
+    count = prescan.prescan("geojson", path).counts[None]
+
+    assert (count.rows, count.shapes) == (7, 3)
+
+
+def test_numbers_too_long_for_a_number_are_said(tmp_path: Path, work: Path) -> None:
+    delivered = tmp_path / "parcels.geojson"
+    feature = '{"type": "Feature", "geometry": null, "properties": {"id": %s}}'
+    for number, said in (
+        ("12345678901234567890123", True),
+        ("1.1234567890123456789012", False),
+        ('"1234567890123456789012"', False),
+    ):
+        delivered.write_text('{"type": "FeatureCollection", "features": [' + feature % number + "]}")
+        assert any("digits" in warning for warning in inspect(delivered, work=work).warnings) is said
 
 
 def test_heights_are_kept_and_do_not_change_the_crs(tmp_path: Path, work: Path) -> None:

@@ -185,6 +185,24 @@ def test_a_refusal_says_why_and_how_to_go_on(tmp_path: Path) -> None:
     assert "--accept COUNT_DROP" in page
 
 
+def test_an_accepted_check_stands_by_itself_and_does_not_count_as_stopping(folder: Path) -> None:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "What was accepted on purpose" in page
+    assert "What stops the whole file" not in page
+
+
+def test_a_dry_check_that_would_change_nothing_does_not_ask_to_be_handed_in(tmp_path: Path) -> None:
+    shapes = np.array([lot(index % 6, index // 6) for index in range(30)], dtype=object)
+    log = FindingLog(load_standard(), "parcel", 2025, "Elsewhere", "99999")
+    rows = {"read": 30, "published": 30, "held": 0, "ignored": 0, "within_tolerance": 0}
+    rows |= {"added": 0, "changed": 0, "removed": 0, "unchanged": 30}
+    write_report(tmp_path / "out", report_on(log, shapes, shapes, outcome="ok", dry=True, rows=rows))
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "would be accepted" in page
+    assert "would change nothing" in page
+    assert "Hand the file in" not in page
+
+
 def test_a_check_that_did_not_run_cannot_be_accepted(tmp_path: Path) -> None:
     shapes, given = town_of_thirty()
     log = everything(shapes, given)
