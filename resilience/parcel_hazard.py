@@ -20,11 +20,12 @@ from psycopg import sql
 
 from resilience.flood import LAYER
 from resilience.overlay import CHUNK, Geometries, LayerIndex, index_layer, overlay
-from statewide.database import Connection, read_sql
+from statewide.database import Connection, connect, read_sql
 from statewide.errors import BadArgument
 from statewide.register import Town
 from statewide.replace import lock_town
-from statewide.standard import Standard
+from statewide.settings import Settings
+from statewide.standard import Standard, load_standard
 
 NOT_MAPPED, NO_ZONE, MINIMAL = "not_mapped", "no_zone", "minimal"
 """Classes of the list that no line of FEMA's gives, and the one that a known hazard is worse than."""
@@ -141,6 +142,15 @@ def overlay_parcels(
     }
 
 
+def after_publication(settings: Settings, dataset: str, town: Town, say: Callable[[str], None]) -> None:
+    """Lay a town's changed parcels over the current flood zones, if any are loaded."""
+    if dataset != "parcel":
+        return
+    with connect(settings) as connection:
+        if _find_current(connection) is not None:
+            overlay_parcels(connection, load_standard(), town=town, say=say)
+
+
 class _Current(NamedTuple):
     load_id: uuid.UUID
     version: str
@@ -154,15 +164,25 @@ class _Done(NamedTuple):
 
 
 def _current(connection: Connection) -> _Current:
+    """The current version of the layer.
+
+    Raises:
+        BadArgument: none was loaded yet.
+    """
+    found = _find_current(connection)
+    if found is None:
+        raise BadArgument(f"No {LAYER} are loaded: run `statewide hazards load {LAYER} FILE --version V` first.")
+    return found
+
+
+def _find_current(connection: Connection) -> _Current | None:
     """The current version of the layer, which stays so until the end of the transaction."""
     row = connection.execute(
         "SELECT layer_load_id, layer_version, coverage_sha256 IS NOT NULL FROM resilience.hazard_layer_version"
         " WHERE layer = %s AND is_current FOR SHARE",
         [LAYER],
     ).fetchone()
-    if row is None:
-        raise BadArgument(f"No {LAYER} are loaded: run `statewide hazards load {LAYER} FILE --version V` first.")
-    return _Current(*row)
+    return _Current(*row) if row else None
 
 
 def _overlay_town(connection: Connection, standard: Standard, town: str, full: bool) -> _Done:

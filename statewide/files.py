@@ -554,7 +554,7 @@ def _tapped(room: Path, layers: tuple[Layer, ...]) -> list[str]:
     known = {layer.name for layer in layers} | {column.name for layer in layers for column in layer.fields}
     alike: dict[str, list[str]] = {}
     for match in re.finditer(r"^CPLError: (.+)$", text, re.MULTILINE):
-        said = re.sub(r"(?:/[^/\s:]+)+/([^/\s:]+)", r"\1", match[1])
+        said = re.sub(r"(?:/[^/\s:]+)+/([^/\s:]+)", r"\1", match[1]).replace(" delivery.", " ")
         said = re.sub(r"'([^']*)'|\"([^\"]*)\"", lambda q: q[0] if (q[1] or q[2]) in known else "'…'", said)
         if "Non closed ring" not in said:  # said by the reader itself, with the number of them
             alike.setdefault(re.sub(r"[-\d.,]+", "#", said), []).append(said[:300])

@@ -8,7 +8,6 @@ between them; NAD27 is refused, because PROJ without the grid silently answers w
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,7 +17,7 @@ import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from statewide.standard import AcceptedCrs, Standard
+from statewide.standard import Standard
 
 Shapes = npt.NDArray[np.object_]
 Booleans = npt.NDArray[np.bool_]
@@ -122,7 +121,7 @@ def to_storage(shapes: Shapes, epsg: int, standard: Standard) -> Shapes:
     Systems that share their digits with the storage CRS are taken over unchanged (see the module's note).
     """
     flat: Shapes = shapely.force_2d(shapes)
-    if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
+    if _digits(epsg, standard) == _digits(standard.header.storage_crs, standard):
         return flat
     moved: Shapes = shapely.transform(flat, lambda coordinates: points_in_storage(coordinates, epsg, standard))
     return moved
@@ -192,7 +191,7 @@ def repair(shapes: Shapes, widest_ft: float = np.inf) -> Repaired:
         why[int(row)], where[int(row)] = f"it is a {shapes[row].geom_type}, not a polygon", shapes[row]
     for row in np.flatnonzero(invalid):
         why[int(row)], where[int(row)] = _reason(shapes[row])
-        result[row] = _polygons(shapely.make_valid(shapes[row], method="structure", keep_collapsed=False))
+        result[row] = _mended(shapes[row])
     result[present & ~usable] = None
     area = shapely.area(result)
     empty = usable & ~(area > 0)
@@ -249,6 +248,16 @@ def distances_ft(left: Shapes, right: Shapes) -> Floats:
     return found
 
 
+def _mended(geometry: BaseGeometry) -> BaseGeometry | None:
+    """Valid polygons, or None. Twice if need be: GEOS 3.14 may give two parts that share an edge."""
+    for _ in range(2):
+        mended = _polygons(shapely.make_valid(geometry, method="structure", keep_collapsed=False))
+        if mended is None or mended.is_valid:
+            return mended
+        geometry = mended
+    return None
+
+
 def _polygons(geometry: BaseGeometry) -> BaseGeometry | None:
     parts = shapely.get_parts(geometry)
     if geometry.geom_type == "GeometryCollection":
@@ -289,9 +298,10 @@ def sample_points(shapes: Shapes) -> Floats:
 
 def points_in_storage(points: Floats, epsg: int, standard: Standard) -> Floats:
     """Points of a coordinate system in the storage CRS; shape (n, 2)."""
-    if _same_digits(epsg, standard.header.storage_crs, standard.header.accepted_crs):
+    source, target = _digits(epsg, standard), _digits(standard.header.storage_crs, standard)
+    if source == target:
         return points
-    return np.column_stack(_transformer(epsg, standard.header.storage_crs).transform(points[:, 0], points[:, 1]))
+    return np.column_stack(_transformer(source, target).transform(points[:, 0], points[:, 1]))
 
 
 def _share_inside(points: Floats, epsg: int, near: BaseGeometry, standard: Standard) -> float:
@@ -301,9 +311,9 @@ def _share_inside(points: Floats, epsg: int, near: BaseGeometry, standard: Stand
     return float(np.mean(shapely.contains_xy(near, moved[:, 0], moved[:, 1])))
 
 
-def _same_digits(left: int, right: int, accepted: Sequence[AcceptedCrs]) -> bool:
-    family = {crs.epsg: crs.same_digits_as or crs.epsg for crs in accepted}
-    return left == right or family.get(left, left) == family.get(right, right)
+def _digits(epsg: int, standard: Standard) -> int:
+    """The system by whose digits we read this one. Left to itself, PROJ would move NAD83(HARN) metres by 3 ft."""
+    return next((crs.same_digits_as or epsg for crs in standard.header.accepted_crs if crs.epsg == epsg), epsg)
 
 
 @functools.cache

@@ -15,8 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -153,101 +153,32 @@ def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) ->
         PlatformError: database, disk or ledger; rolled back, nothing half done.
     """
     standard = load_standard()
-    table = standard.table(dataset.table)
     _require_sense(standard, dataset, request)
     clock = _Clock(say)
-    received_at = dt.datetime.now(dt.UTC)
     with clock.step("receive"), connect(settings) as connection:
         town = find_town(connection, request.town)
         saved = ledger.saved_crosswalk(connection, town.cousub_fips, dataset.table)
     log = FindingLog(standard, dataset.table, request.year, town.town_name, town.cousub_fips)
+    walk = _Walk(settings, standard, dataset, request, town, log, clock, new_uid(), dt.datetime.now(dt.UTC))
     with tempfile.TemporaryDirectory(prefix="statewide-") as work:
         with clock.step("read"):
             reading = files.read(request.file, work=Path(work), layer=request.layer)
-        with clock.step("geometry"):
-            given = np.asarray(shapely.from_wkb(reading.table.column("geometry").to_numpy()), dtype=object)
-            facts = _shape_facts(reading, given)
-        source = reading.table.drop_columns(["geometry"])
-        with clock.step("crosswalk"):
-            reviewed = _reviewed(dataset, town)
-            crosswalk = propose(standard, table, source.drop_columns(["row_no"]), saved=saved, reviewed=reviewed)
-            facts |= dataset.facts(source, crosswalk)
-        _file_findings(log, reading, dataset, crosswalk, table)
-        with clock.step("geometry"):
-            crs, given, repaired = _settle(log, reading, given, town, standard)
-        with clock.step("conform"):
-            conformed = conform(table, crosswalk, source, log)
-            rows = Rows(source, conformed, given, repaired.shapes, repaired.moved_sqft, crosswalk, crs)
-            _shape_findings(log, rows, repaired)
-            conformed = dataset.identify(rows, town, log)
-            rows = Rows(source, conformed, given, repaired.shapes, repaired.moved_sqft, crosswalk, crs)
-    submission = new_uid()
+        rows, facts = walk.prepare(reading, saved)
     with connect(settings) as connection:
         lock_town(connection, dataset.table, town.cousub_fips)
-        with clock.step("stage"):
-            staged = Staged(table, _stored(table, conformed), rows.shapes).without(_unpublishable(rows, log))
-            stage(connection, standard, staged)
-        with clock.step("check"):
-            # The planner knows nothing of rows that were written a moment ago and would loop where it should hash.
-            connection.execute("SET LOCAL enable_nestloop = off")
-            for check in dataset.checks:
-                _run(check, connection, staged, rows, town, log)
-            connection.execute("SET LOCAL enable_nestloop = on")
-            held = log.held_rows()
-            connection.execute("DELETE FROM staged WHERE row_no = ANY(%s)", [list(held)])
-        with clock.step("gate"):
-            entries = _balance(connection, rows, held)
-            if not entries.rows_published and not log.blocking():
-                log.add("NOTHING_TO_PUBLISH", rows=plain_number(entries.rows_read))
-            blocking = log.blocking(request.accept)
-            entries.require_balance(standard.header.area_tolerance_sqft)
-            if blocking:
-                entries = entries.all_held()
-            lineage = trace(connection, table, town.cousub_fips, standard.header.coordinate_tolerance_ft)
-        summary = _summary(
-            submission, dataset, request, reading, town, crs, entries, lineage, log, facts, bool(blocking)
-        )
-        summary["blocked_by"] = sorted({finding.code for finding in blocking})
-        summary["report"] = str(request.out or settings.reports / submission)
+        verdict = walk.judge(connection, rows)
+        summary = walk.summary(reading, rows, facts, verdict)
         if request.publish:
             with clock.step("replace"):
-                _record(
-                    connection,
-                    settings,
-                    standard,
-                    dataset,
-                    request,
-                    rows,
-                    town,
-                    log,
-                    held,
-                    entries,
-                    summary,
-                    received_at,
-                )
-        else:
+                walk.record(connection, rows, verdict, summary)
+        # Before the commit: a report that cannot be written leaves everything as it was.
+        with clock.step("report"):
+            walk.report(reading, rows, verdict, summary)
+        if not request.publish:
             connection.rollback()
-    with clock.step("report"):
-        write_report(
-            Path(summary["report"]),
-            ReportInput(
-                summary=summary,
-                log=log,
-                town_outline=town.outline,
-                row_no=rows.row_no,
-                shapes=rows.shapes,
-                given=rows.given,
-                held=held,
-                label_field=dataset.label,
-                label=lambda row_no: rows.label(row_no, dataset.label),
-                columns=crosswalk.account(),
-                scores=crosswalk.scores,
-                noun=dataset.noun,
-                received_at=received_at,
-                accepted=dict(request.accept),
-                isolation=reading.isolation,
-            ),
-        )
+    if summary["outcome"] == "published":
+        with clock.step("overlays"):
+            _tell_the_rooms(settings, dataset, town, say)
     summary["seconds"] = clock.seconds()
     return Outcome(summary, log)
 
@@ -275,6 +206,182 @@ class _Clock:
         return spent | {"total": round(time.perf_counter() - self._started, 3)}
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """What the checks and the gate decided. `held` is row → codes; `blocking` is empty when the gate opens."""
+
+    held: dict[int, list[str]]
+    blocking: tuple[str, ...]
+    entries: ledger.Ledger
+    lineage: Lineage
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """One delivery's walk: what stays the same from step to step, and the steps."""
+
+    settings: Settings
+    standard: Standard
+    dataset: Dataset
+    request: Request
+    town: Town
+    log: FindingLog
+    clock: _Clock
+    submission: str
+    received_at: dt.datetime
+
+    @property
+    def table(self) -> Table:
+        return self.standard.table(self.dataset.table)
+
+    def prepare(self, reading: files.Reading, saved: Mapping[str, str]) -> tuple[Rows, dict[str, int]]:
+        """Crosswalk, geometry and conform: the rows under the standard's names, and facts of the file as given."""
+        with self.clock.step("geometry"):
+            delivered = _shapes(reading)
+            facts = _shape_facts(reading, delivered)
+        source = reading.table.drop_columns(["geometry"])
+        with self.clock.step("crosswalk"):
+            columns = source.drop_columns(["row_no"])
+            crosswalk = propose(
+                self.standard, self.table, columns, saved=saved, reviewed=_reviewed(self.dataset, self.town)
+            )
+            facts |= self.dataset.facts(source, crosswalk)
+        _file_findings(self.log, reading, self.dataset, crosswalk, self.table)
+        with self.clock.step("geometry"):
+            crs, given, repaired = _settle(self.log, reading, delivered, self.town, self.standard)
+        with self.clock.step("conform"):
+            conformed = conform(self.table, crosswalk, source, self.log)
+            rows = Rows(source, conformed, given, repaired.shapes, repaired.moved_sqft, crosswalk, crs)
+            _shape_findings(self.log, rows, repaired)
+            rows = replace(rows, conformed=self.dataset.identify(rows, self.town, self.log))
+        return rows, facts
+
+    def judge(self, connection: Connection, rows: Rows) -> _Verdict:
+        """Stage, check and gate: what is held, whether the delivery is refused, and how it meets the live town."""
+        with self.clock.step("stage"):
+            stored = _stored(self.table, rows.conformed)
+            staged = Staged(self.table, stored, rows.shapes).without(_unpublishable(rows, self.log))
+            stage(connection, self.standard, staged)
+        with self.clock.step("check"):
+            # The planner knows nothing of rows that were written a moment ago and would loop where it should hash.
+            connection.execute("SET LOCAL enable_nestloop = off")
+            for check in self.dataset.checks:
+                _run(check, connection, staged, rows, self.town, self.log)
+            connection.execute("SET LOCAL enable_nestloop = on")
+            held = self.log.held_rows()
+            connection.execute("DELETE FROM staged WHERE row_no = ANY(%s)", [list(held)])
+        with self.clock.step("gate"):
+            header = self.standard.header
+            entries = _balance(connection, rows, held)
+            entries.require_balance(header.area_tolerance_sqft)
+            if not entries.rows_published and not self.log.blocking():
+                self.log.add("NOTHING_TO_PUBLISH", rows=plain_number(entries.rows_read))
+            blocking = tuple(sorted({finding.code for finding in self.log.blocking(self.request.accept)}))
+            lineage = trace(connection, self.table, self.town.cousub_fips, header.coordinate_tolerance_ft)
+        return _Verdict(held, blocking, entries.all_held() if blocking else entries, lineage)
+
+    def summary(
+        self, reading: files.Reading, rows: Rows, facts: Mapping[str, int], verdict: _Verdict
+    ) -> dict[str, Any]:
+        """What `--json` prints; of a refused delivery no row was compared with the live town."""
+        refused, lineage, entries = bool(verdict.blocking), verdict.lineage, verdict.entries
+        differs = lineage.added or lineage.changed or lineage.removed
+        accepted = "ok" if not self.request.publish else "published" if differs else "unchanged"
+        compared = ("added", "changed", "removed", "unchanged", "within_tolerance")
+        balanced = ("read", "published", "held", "ignored")
+        return {
+            "submission": self.submission,
+            "dataset": self.dataset.table,
+            "town": self.town.town_name,
+            "cousub_fips": self.town.cousub_fips,
+            "year": self.request.year,
+            "outcome": "refused" if refused else accepted,
+            "dry": not self.request.publish,
+            "blocked_by": list(verdict.blocking),
+            "rows": {
+                **{name: getattr(entries, f"rows_{name}") for name in balanced},
+                **{name: 0 if refused else getattr(lineage, name) for name in compared},
+            },
+            "findings": self.log.counts(),
+            "area_sqft": {
+                name: round(getattr(entries, f"area_{name}_sqft"), 3)
+                for name in ("read", "published", "held", "repaired")
+            },
+            "crs": {
+                "epsg": rows.crs.epsg,
+                "how": rows.crs.how,
+                "share_in_town": round(rows.crs.share_in_town, 4),
+                "alternatives": list(rows.crs.alternatives),
+            },
+            "largest_shift_ft": round(lineage.largest_shift_ft, 4),
+            "facts": dict(facts),
+            "file": {
+                "name": self.request.file.name,
+                "sha256": reading.sha256,
+                "bytes": reading.size_bytes,
+                "kind": reading.kind,
+                "layer": reading.layer.name,
+                "why_this_layer": reading.why,
+                "encoding": reading.encoding,
+            },
+            "report": str(self.request.out or self.settings.reports / self.submission),
+        }
+
+    def record(self, connection: Connection, rows: Rows, verdict: _Verdict, summary: dict[str, Any]) -> None:
+        """Write what the gate decided; everything in the one transaction of the caller."""
+        srid = self.standard.header.storage_crs
+        _keep_original(self.settings, self.request.file, summary["file"]["sha256"])
+        ledger.record_submission(
+            connection,
+            summary,
+            received_at=self.received_at,
+            accepted=self.request.accept,
+            standard_version=self.standard.header.version,
+            software_version=version("statewide"),
+        )
+        ledger.record_ledger(connection, self.submission, verdict.entries, rows.crosswalk.account())
+        ledger.record_findings(connection, self.submission, self.log.sorted(), srid)
+        open_columns = [name for name in rows.source.column_names if name not in rows.crosswalk.withheld]
+        source = rows.source.select(open_columns)
+        ledger.record_held_rows(connection, self.submission, verdict.held, source, rows.given, srid)
+        if verdict.blocking:
+            return
+        changed = summary["outcome"] == "published"
+        if changed:
+            replace_town(connection, self.table, self.town.cousub_fips, self.submission, self.dataset.derived)
+        ledger.record_publication(connection, summary, renew=changed, publication_id=new_uid())
+        ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping)
+
+    def report(self, reading: files.Reading, rows: Rows, verdict: _Verdict, summary: dict[str, Any]) -> None:
+        """Write the report folder."""
+        write_report(
+            Path(summary["report"]),
+            ReportInput(
+                summary=summary,
+                log=self.log,
+                town_outline=self.town.outline,
+                row_no=rows.row_no,
+                shapes=rows.shapes,
+                given=rows.given,
+                held=verdict.held,
+                label_field=self.dataset.label,
+                label=lambda row_no: rows.label(row_no, self.dataset.label),
+                columns=rows.crosswalk.account(),
+                scores=rows.crosswalk.scores,
+                noun=self.dataset.noun,
+                received_at=self.received_at,
+                accepted=dict(self.request.accept),
+                isolation=reading.isolation,
+            ),
+        )
+
+
+def _tell_the_rooms(settings: Settings, dataset: Dataset, town: Town, say: Say) -> None:
+    """Call what hangs on ``statewide.after_publication``: overlays of the town's changed rows."""
+    for entry in sorted(entry_points(group="statewide.after_publication"), key=lambda point: point.name):
+        entry.load()(settings, dataset.table, town, say)
+
+
 def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> None:
     this_year = dt.datetime.now(dt.UTC).year
     if not 1990 <= request.year <= this_year + 1:
@@ -295,6 +402,12 @@ def _reviewed(dataset: Dataset, town: Town) -> dict[str, Any]:
         return {}
     loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     return dict(loaded)
+
+
+def _shapes(reading: files.Reading) -> Shapes:
+    """The delivered shapes, in the file's own coordinates; a corner that is no number is found later, by `repair`."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(shapely.from_wkb(reading.table.column("geometry").to_numpy()), dtype=object)
 
 
 def _shape_facts(reading: files.Reading, given: Shapes) -> dict[str, int]:
@@ -441,106 +554,6 @@ def _balance(connection: Connection, rows: Rows, held: Mapping[int, list[str]]) 
         area_held_sqft=math.fsum(given_area[is_held]),
         area_repaired_sqft=math.fsum(-rows.moved_sqft[~is_held]) + 0.0,
     )
-
-
-def _summary(
-    submission: str,
-    dataset: Dataset,
-    request: Request,
-    reading: files.Reading,
-    town: Town,
-    crs: CrsDecision,
-    entries: ledger.Ledger,
-    lineage: Lineage,
-    log: FindingLog,
-    facts: dict[str, int],
-    refused: bool,
-) -> dict[str, Any]:
-    differs = lineage.added or lineage.changed or lineage.removed
-    done = "published" if differs else "unchanged"
-    return {
-        "submission": submission,
-        "dataset": dataset.table,
-        "town": town.town_name,
-        "cousub_fips": town.cousub_fips,
-        "year": request.year,
-        "outcome": "refused" if refused else done if request.publish else "ok",
-        "dry": not request.publish,
-        "rows": {
-            "read": entries.rows_read,
-            "published": entries.rows_published,
-            "held": entries.rows_held,
-            "ignored": entries.rows_ignored,
-            "added": 0 if refused else lineage.added,
-            "changed": 0 if refused else lineage.changed,
-            "removed": 0 if refused else lineage.removed,
-            "unchanged": 0 if refused else lineage.unchanged,
-            "within_tolerance": 0 if refused else lineage.within_tolerance,
-        },
-        "findings": log.counts(),
-        "area_sqft": {
-            "read": round(entries.area_read_sqft, 3),
-            "published": round(entries.area_published_sqft, 3),
-            "held": round(entries.area_held_sqft, 3),
-            "repaired": round(entries.area_repaired_sqft, 3),
-        },
-        "crs": {
-            "epsg": crs.epsg,
-            "how": crs.how,
-            "share_in_town": round(crs.share_in_town, 4),
-            "alternatives": list(crs.alternatives),
-        },
-        "facts": facts,
-        "file": {
-            "name": request.file.name,
-            "sha256": reading.sha256,
-            "bytes": reading.size_bytes,
-            "kind": reading.kind,
-            "layer": reading.layer.name,
-            "why_this_layer": reading.why,
-            "encoding": reading.encoding,
-        },
-        "largest_shift_ft": round(lineage.largest_shift_ft, 4),
-    }
-
-
-def _record(
-    connection: Connection,
-    settings: Settings,
-    standard: Standard,
-    dataset: Dataset,
-    request: Request,
-    rows: Rows,
-    town: Town,
-    log: FindingLog,
-    held: Mapping[int, list[str]],
-    entries: ledger.Ledger,
-    summary: dict[str, Any],
-    received_at: dt.datetime,
-) -> None:
-    """Write what the gate decided; everything in the one transaction of the caller."""
-    submission, srid = summary["submission"], standard.header.storage_crs
-    _keep_original(settings, request.file, summary["file"]["sha256"])
-    ledger.record_submission(
-        connection,
-        summary,
-        received_at=received_at,
-        accepted=request.accept,
-        standard_version=standard.header.version,
-        software_version=version("statewide"),
-    )
-    ledger.record_ledger(connection, submission, entries, rows.crosswalk.account())
-    ledger.record_findings(connection, submission, log.sorted(), srid)
-    open_columns = [name for name in rows.source.column_names if name not in rows.crosswalk.withheld]
-    ledger.record_held_rows(connection, submission, held, rows.source.select(open_columns), rows.given, srid)
-    if summary["outcome"] == "refused":
-        return
-    table = standard.table(dataset.table)
-    changed = summary["outcome"] == "published"
-    if changed:
-        replace_town(connection, table, town.cousub_fips, submission, dataset.derived)
-    ledger.record_publication(connection, summary, renew=changed, publication_id=new_uid())
-    ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping)
 
 
 def _keep_original(settings: Settings, file: Path, sha256: str) -> None:

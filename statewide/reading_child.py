@@ -247,7 +247,7 @@ def _resolve_crs(layers: list[FoundLayer]) -> None:
             layer.crs = "EPSG:4326" if layer.crs == "EPSG:4979" else layer.crs
             continue
         layer.crs = _plain_crs(layer.crs)
-        if layer.crs is None or re.search("grids", layer.crs, re.IGNORECASE):  # grids are files, opened to project
+        if layer.crs is None or re.search("grids|PARAMETERFILE", layer.crs):  # files to open while projecting
             layer.crs = None
             warnings.warn(f"The coordinate system of layer {layer.name} cannot be used.", UserWarning, stacklevel=1)
 
@@ -257,8 +257,10 @@ def _plain_crs(definition: str) -> str | None:
     from pyproj.exceptions import CRSError
 
     try:
-        crs = CRS.from_user_input(definition)
-        crs = (crs.sub_crs_list[0] if crs.is_compound else crs).to_2d()
+        crs: Any = CRS.from_user_input(definition)
+        while crs.is_compound or crs.is_bound:  # heights, and a way to another datum: neither is asked for here
+            crs = crs.sub_crs_list[0] if crs.is_compound else crs.source_crs
+        crs = crs.to_2d()
         for match in crs.list_authority("EPSG", min_confidence=20):
             if _same_place(crs, CRS.from_epsg(match.code)):
                 return f"EPSG:{match.code}"

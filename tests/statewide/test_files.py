@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import shutil
 import sqlite3
 import struct
@@ -201,6 +202,16 @@ def test_esri_definitions_are_recognised(tmp_path: Path, work: Path, epsg: int) 
     layer = inspect(delivered, work=work).layer
 
     assert layer.crs_epsg == epsg
+    assert layer.crs_wkt
+
+
+def test_a_definition_of_the_same_name_in_other_units_is_not_taken_for_it(tmp_path: Path, work: Path) -> None:
+    prj = write(tmp_path / "parcels.shp", table(), crs="EPSG:2234").with_suffix(".prj")
+    prj.write_text(re.sub(r'UNIT\["[^"]*oot[^"]*",[\d.]+\]', 'UNIT["Meter",1.0]', prj.read_text()))
+
+    layer = inspect(prj.with_suffix(".shp"), work=work).layer
+
+    assert layer.crs_epsg is None
     assert layer.crs_wkt
 
 
