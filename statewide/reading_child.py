@@ -30,6 +30,10 @@ _PARCELS = re.compile(r"parcel|cadast|tax_?map|tax_?lot|assessor|propert", re.IG
 _POLYGONS = re.compile(r"polygon|surface|unknown|collection|tin|triangle", re.IGNORECASE)
 
 
+_LONGITUDE_FIRST = {"CRS84": "EPSG:4326", "CRS83": "EPSG:4269"}
+"""OGC's names for degrees with the longitude first, which is how GDAL hands out every system."""
+
+
 class _CurvesFound(Exception):
     """A layer that does not declare curves has some: it is read again with arcs turned into short lines."""
 
@@ -179,7 +183,9 @@ def _list_layers(number: int, dataset: Dataset) -> Iterator[FoundLayer]:
 
 
 def _open_options(dataset: Dataset) -> dict[str, str]:
-    return {"IMMUTABLE": "YES"} if dataset.kind == "geopackage" else {}
+    # A parcel number such as 99904-1-1 must not be taken for a day of the year 99904.
+    options = {"geopackage": {"IMMUTABLE": "YES"}, "geojson": {"DATE_AS_STRING": "YES"}}
+    return options.get(dataset.kind, {})
 
 
 def _fields_of(info: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -261,6 +267,8 @@ def _plain_crs(definition: str) -> str | None:
         while crs.is_compound or crs.is_bound:  # heights, and a way to another datum: neither is asked for here
             crs = crs.sub_crs_list[0] if crs.is_compound else crs.source_crs
         crs = crs.to_2d()
+        if known := _LONGITUDE_FIRST.get(crs.name.partition(" (")[2].rstrip(")")):
+            return known
         for match in crs.list_authority("EPSG", min_confidence=20):
             if _same_place(crs, CRS.from_epsg(match.code)):
                 return f"EPSG:{match.code}"

@@ -40,7 +40,10 @@ PAIRS: list[tuple[str, dict[str, Any], int]] = [
             "op": "s_intersects",
             "args": [
                 {"property": "geometry"},
-                {"type": "Polygon", "coordinates": [[[-72.2, 41.3], [-72, 41.3], [-72, 41.4], [-72.2, 41.4], [-72.2, 41.3]]]},
+                {
+                    "type": "Polygon",
+                    "coordinates": [[[-72.2, 41.3], [-72, 41.3], [-72, 41.4], [-72.2, 41.4], [-72.2, 41.3]]],
+                },
             ],
         },
         300,
@@ -79,9 +82,7 @@ PAIRS: list[tuple[str, dict[str, Any], int]] = [
 def test_text_and_json_find_the_same(client: TestClient, text: str, tree: dict[str, Any], rows: int) -> None:
     assert parse_text(text) == tree
     by_text = client.get(PARCELS, params={"filter": text, "resulttype": "hits"})
-    by_json = client.get(
-        PARCELS, params={"filter": json.dumps(tree), "filter-lang": "cql2-json", "resulttype": "hits"}
-    )
+    by_json = client.get(PARCELS, params={"filter": json.dumps(tree), "filter-lang": "cql2-json", "resulttype": "hits"})
     posted = client.post(f"{PARCELS}?resulttype=hits", json=tree)
     assert [answer.json().get("numberMatched") for answer in (by_text, by_json, posted)] == [rows] * 3
 
@@ -95,9 +96,10 @@ def test_text_and_json_find_the_same(client: TestClient, text: str, tree: dict[s
         ("NOT (town_name = 'Franklin' AND area_sqft > 18000)", 300),
         ("area_sqft NOT BETWEEN 18001 AND 18010", 340),
         ("(area_sqft + 1) * 2 > 36700", 1),
-        ('"town_name" = \'Franklin\'', 50),
+        ("\"town_name\" = 'Franklin'", 50),
         ("edited_on IS NOT NULL", 116),
         ("TRUE", 350),
+        ("1 = " + "-" * 3000 + "1", 350),
     ],
 )
 def test_text_is_read_by_rank(client: TestClient, text: str, rows: int) -> None:
@@ -131,7 +133,7 @@ def test_a_posted_filter_pages_with_itself(client: TestClient) -> None:
         ("nope = 1", "no property 'nope'"),
         ("editor LIKE 'C%'", "no property 'editor'"),
         ("editor IS NULL", "no property 'editor'"),
-        ("1 = casei(editor)", "no property 'editor'"),
+        ("casei(editor) = 'x'", "no property 'editor'"),
         ("cousub_fips = 52350", "Put text in single quotes"),
         ("area_sqft = 'large'", "area_sqft is a number"),
         ("town_name = area_sqft", "cannot be compared"),
@@ -146,7 +148,6 @@ def test_a_posted_filter_pages_with_itself(client: TestClient) -> None:
         ("upper(town_name) = 'AVON'", "not supported"),
         ("T_AFTER(valid_from, DATE('2026-01-01'))", "not supported"),
         ("1 / 0 = 1", "divisions"),
-        ("location LIKE 'a\\'", "cannot be compared"),
         ("valid_from > 'soon'", "a time such as"),
         ("S_INTERSECTS(geometry, POLYGON((0 0, 1 1, 0 1, 1 0, 0 0)))", "not valid"),
         ("S_INTERSECTS(geometry, POINT(nan 1))", "filter"),
@@ -154,15 +155,11 @@ def test_a_posted_filter_pages_with_itself(client: TestClient) -> None:
         ("S_INTERSECTS(town_name, POINT(1 1))", "not a shape"),
         ("S_DWITHIN(geometry, POINT(1 1), 5)", "not supported"),
         ("(" * (MAX_DEPTH + 5) + "1 = 1" + ")" * (MAX_DEPTH + 5), "deeper"),
-        ("1 = " + "-" * 3000 + "1", "cannot be compared"),
         ("1 = 1" + " + 1" * 1000, "deeper"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(client: TestClient, text: str, told: str) -> None:
     answer = client.get(PARCELS, params={"filter": text})
-    if told == "cannot be compared" and text.startswith("1 = -"):
-        assert answer.status_code == 200  # an even number of minus signs is none
-        return
     assert answer.status_code == 400, answer.text[:200]
     assert told in answer.json()["description"]
 
@@ -183,7 +180,7 @@ def test_what_cannot_be_answered_is_refused(client: TestClient, text: str, told:
         b'{"op": "like", "args": [{"property": "area_sqft"}, "1%"]}',
         b'{"op": "s_intersects", "args": [{"property": "geometry"}, {"type": "Polygon", "coordinates": "x"}]}',
         b'{"op": "s_intersects", "args": [{"property": "geometry"}, {"bbox": [1, 2]}]}',
-        b'{"op":"not","args":[' * 3000 + b"true" + b"]}" * 3000,
+        b'{"op":"not","args":[' * 2000 + b"true" + b"]}" * 2000,
     ],
 )
 def test_a_posted_filter_that_is_none_is_refused(client: TestClient, body: bytes) -> None:
@@ -192,7 +189,7 @@ def test_a_posted_filter_that_is_none_is_refused(client: TestClient, body: bytes
 
 
 def test_text_that_is_no_filter_says_where_it_stops_making_sense() -> None:
-    with pytest.raises(BadArgument, match="'AND'"):
+    with pytest.raises(BadArgument, match="the end"):
         parse_text("town_name = 'Avon' AND")
     with pytest.raises(BadArgument, match="'BETWEEN 3'"):
         parse_text("NOT BETWEEN 3")
