@@ -13,7 +13,7 @@ import pyarrow as pa
 import shapely
 
 from statewide.database import Connection, read_sql
-from statewide.findings import FindingLog, plain_number, plain_share
+from statewide.findings import FindingLog, plain_count, plain_number, plain_share
 from statewide.geometry import distances_ft, same_shape
 from statewide.intake import Rows
 from statewide.register import Town
@@ -80,7 +80,7 @@ def duplicate_ids(connection: Connection, staged: Staged, rows: Rows, town: Town
             row_no=row_no,
             column=column,
             value=value,
-            rows=plain_number(count),
+            rows=plain_count(count, "row"),
             shapes=plain_number(shapes),
             shape=_shape(staged, row_no),
         )
@@ -90,7 +90,7 @@ def stacks(connection: Connection, staged: Staged, rows: Rows, town: Town, log: 
     """Several rows on exactly one shape; said once per stack, at its first row."""
     query = "SELECT min(row_no), count(*) FROM staged GROUP BY shape_hash HAVING count(*) > 1 ORDER BY 1"
     for row_no, count in connection.execute(query).fetchall():
-        log.add("STACKED", row_no=row_no, rows=plain_number(count), shape=_shape(staged, row_no))
+        log.add("STACKED", row_no=row_no, rows=plain_count(count, "row"), shape=_shape(staged, row_no))
 
 
 def outside_town(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
@@ -112,7 +112,10 @@ def stale_rows(connection: Connection, staged: Staged, rows: Rows, town: Town, l
     query = "SELECT collection_year, count(*) FROM staged WHERE collection_year <> %s GROUP BY 1 ORDER BY 1"
     for year, count in connection.execute(query, [log.year]).fetchall():
         log.add(
-            "STALE_ROWS", column=rows.crosswalk.mapping.get("collection_year"), value=year, rows=plain_number(count)
+            "STALE_ROWS",
+            column=rows.crosswalk.mapping.get("collection_year"),
+            value=year,
+            rows=plain_count(count, "row"),
         )
 
 

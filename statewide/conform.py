@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from statewide.crosswalk import Crosswalk
-from statewide.findings import FindingLog, plain_number
+from statewide.findings import FindingLog, plain_count
 from statewide.standard import StandardField, Table
 
 _ARROW_TYPES = {
@@ -68,7 +68,8 @@ def classify(code_list: str, delivered_field: str, values: pa.Array, log: Findin
     for word, rows in zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True):
         code = lookup.get(word.casefold().strip())
         if code is None:
-            log.add("CODE_UNKNOWN", column=delivered_field, value=word, field=delivered_field, rows=plain_number(rows))
+            counted = plain_count(rows, "row")
+            log.add("CODE_UNKNOWN", column=delivered_field, value=word, field=delivered_field, rows=counted)
         codes.append(code or "unknown")
     taken = pa.array(codes, pa.string()).take(encoded.indices)
     return pc.fill_null(taken, "unknown")
@@ -103,7 +104,7 @@ def _column(
         shown = encoded.dictionary.to_pylist()
         for index, word in placeholders.items():
             rows = int((places == index).sum())
-            log.add("PLACEHOLDER_TEXT", column=delivered, value=word, field=field.title, rows=plain_number(rows))
+            log.add("PLACEHOLDER_TEXT", column=delivered, value=word, field=field.title, rows=plain_count(rows, "row"))
         for place in np.flatnonzero(np.isin(places, list(troubles))):
             index = int(places[place])
             log.add(

@@ -1,7 +1,8 @@
 """A town's columns → the standard's fields: proposed with scores, every column accounted for.
 
 A column ends mapped, ignored by a rule of the law with its reason, withheld because it holds persons, or unmapped and
-reported. Saved mappings of the town come first, then its reviewed file ``sources/<town>.yml``, then name and values.
+reported. The town's reviewed file ``sources/<town>.yml`` comes first, then the mapping of its last delivery, then name
+and values.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from statewide.errors import LawError
 from statewide.standard import Standard, StandardField, Table, column_key
 
 DBF_NAME_LENGTH = 10
@@ -63,30 +67,60 @@ class Crosswalk:
         return account | {column: {"fate": "unmapped"} for column in self.unmapped}
 
 
+class Reviewed(BaseModel):
+    """A town's reviewed file: field → column, and columns to ignore with the reason."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mapping: dict[str, str] = Field(default_factory=dict)
+    ignored: dict[str, str] = Field(default_factory=dict)
+
+
+def read_reviewed(path: Path, table: Table) -> Reviewed:
+    """The town's reviewed file; empty when it has none.
+
+    Raises:
+        LawError: the file has a key that is not known, or maps to a field that the standard does not have.
+    """
+    if not path.exists():
+        return Reviewed()
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        reviewed = Reviewed.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except (ValidationError, yaml.YAMLError) as error:
+        raise LawError(
+            f"{shown}: has only `mapping` (field: column) and `ignored` (column: reason): {error}"
+        ) from error
+    unknown = set(reviewed.mapping) - {field.name for field in table.town_fields}
+    if unknown:
+        raise LawError(f"{shown}: mapping: {table.name} has no field {', '.join(sorted(unknown))} for a town to fill.")
+    return reviewed
+
+
 def propose(
     standard: Standard,
     table: Table,
     rows: pa.Table,
     *,
     saved: Mapping[str, str] | None = None,
-    reviewed: Mapping[str, Any] | None = None,
+    reviewed: Reviewed | None = None,
 ) -> Crosswalk:
     """Propose where each column of a delivery goes.
 
     Args:
         rows: the delivered attribute columns, under the town's names.
         saved: field → column of the town's last published delivery.
-        reviewed: ``mapping`` (field → column) and ``ignored`` (column → reason) from the town's source file.
+        reviewed: what the town's source file says.
     """
     columns = list(rows.column_names)
     withheld = _withheld(standard, columns)
     open_columns = [column for column in columns if column not in withheld]
-    reviewed_ignored = dict((reviewed or {}).get("ignored") or {})
-    ignored = {column: str(reviewed_ignored[column]) for column in open_columns if column in reviewed_ignored}
+    reviewed = reviewed or Reviewed()
+    ignored = {column: reviewed.ignored[column] for column in open_columns if column in reviewed.ignored}
     mapping: dict[str, str] = {}
     how: dict[str, str] = {}
     fields = {candidate.name for candidate in table.town_fields}
-    for source, label in (((reviewed or {}).get("mapping") or {}, "reviewed"), (saved or {}, "saved")):
+    for source, label in ((reviewed.mapping, "reviewed"), (saved or {}, "saved")):
         for name, column in source.items():
             free = column in open_columns and column not in ignored and column not in mapping.values()
             if free and name in fields and name not in mapping:

@@ -129,6 +129,11 @@ def plain_number(number: float, decimals: int = 0) -> str:
     return f"{number:,.{decimals}f}"
 
 
+def plain_count(count: int, noun: str) -> str:
+    """A number of things: ``1 row``, ``1,204 rows``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def plain_share(share: float) -> str:
     """A share as a percentage that never rounds something to nothing or nearly all to all: ``99.9 %``."""
     percent = share * 100

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import shutil
 import tempfile
 import time
@@ -24,12 +25,11 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 import shapely
-import yaml
 from psycopg import sql
 
 from statewide import files, ledger
 from statewide.conform import conform
-from statewide.crosswalk import Crosswalk, propose
+from statewide.crosswalk import Crosswalk, propose, read_reviewed
 from statewide.database import Connection, connect
 from statewide.errors import BadArgument, InputError, StorageFull
 from statewide.findings import FindingLog, plain_number, plain_share
@@ -242,11 +242,10 @@ class _Walk:
         source = reading.table.drop_columns(["geometry"])
         with self.clock.step("crosswalk"):
             columns = source.drop_columns(["row_no"])
-            crosswalk = propose(
-                self.standard, self.table, columns, saved=saved, reviewed=_reviewed(self.dataset, self.town)
-            )
+            reviewed = read_reviewed(self.dataset.sources / self.town.source_name, self.table)
+            crosswalk = propose(self.standard, self.table, columns, saved=saved, reviewed=reviewed)
             facts |= self.dataset.facts(source, crosswalk)
-        _file_findings(self.log, reading, self.dataset, crosswalk, self.table)
+        _file_findings(self.log, reading, self.dataset, self.town, crosswalk)
         with self.clock.step("geometry"):
             crs, given, repaired = _settle(self.log, reading, delivered, self.town, self.standard)
         with self.clock.step("conform"):
@@ -396,14 +395,6 @@ def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> No
             raise BadArgument(f'Accepting {code} needs a reason that others can read: --reason "…".')
 
 
-def _reviewed(dataset: Dataset, town: Town) -> dict[str, Any]:
-    path = dataset.sources / f"{town.town_name.casefold().replace(' ', '-')}.yml"
-    if not path.exists():
-        return {}
-    loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    return dict(loaded)
-
-
 def _shapes(reading: files.Reading) -> Shapes:
     """The delivered shapes, in the file's own coordinates; a corner that is no number is found later, by `repair`."""
     with np.errstate(invalid="ignore"):
@@ -423,9 +414,9 @@ def _shape_facts(reading: files.Reading, given: Shapes) -> dict[str, int]:
     }
 
 
-def _file_findings(
-    log: FindingLog, reading: files.Reading, dataset: Dataset, crosswalk: Crosswalk, table: Table
-) -> None:
+def _file_findings(log: FindingLog, reading: files.Reading, dataset: Dataset, town: Town, crosswalk: Crosswalk) -> None:
+    table = log.standard.table(dataset.table)
+    source = f"{dataset.sources.parent.name}/{dataset.sources.name}/{town.source_name}"
     columns = ", ".join(name for name in reading.table.column_names if name not in ("row_no", "geometry"))
     if reading.table.column("geometry").null_count == len(reading.table):
         log.add("NO_ROWS", layer=reading.layer.name)
@@ -438,14 +429,22 @@ def _file_findings(
             lost=reading.geometries_lost,
         )
     for complaint in reading.warnings:
-        log.add("RECORD_UNREADABLE", complaint=complaint)
+        # GDAL may quote a cell, and the cell may hold a person.
+        shown = re.sub(r"""(['"]).*?\1""", "“…”", complaint) if crosswalk.withheld else complaint
+        log.add("RECORD_UNREADABLE", complaint=shown)
     if not any(name in crosswalk.mapping for name in dataset.any_of):
         wanted = " or ".join(dict.fromkeys(table.field(name).maps_to.get("ct_layer", name) for name in dataset.any_of))
-        log.add("KEY_COLUMN_MISSING", wanted=wanted, columns=columns)
+        log.add("KEY_COLUMN_MISSING", wanted=wanted, columns=columns, source=source)
     for column in crosswalk.unmapped:
-        log.add("COLUMN_UNMAPPED", column=column)
+        log.add("COLUMN_UNMAPPED", column=column, source=source)
     for name, rival in crosswalk.rivals.items():
-        log.add("COLUMN_AMBIGUOUS", column=crosswalk.mapping[name], field=table.field(name).title, rival=rival)
+        log.add(
+            "COLUMN_AMBIGUOUS",
+            column=crosswalk.mapping[name],
+            field=table.field(name).title,
+            rival=rival,
+            source=source,
+        )
     for column in crosswalk.withheld:
         log.add("COLUMN_WITHHELD", column=column)
 

@@ -33,6 +33,11 @@ class Town:
     town_name: str
     outline: BaseGeometry
 
+    @property
+    def source_name(self) -> str:
+        """Name of the town's reviewed mapping: ``new-london.yml``."""
+        return f"{self.town_name.casefold().replace(' ', '-')}.yml"
+
 
 @dataclass(frozen=True)
 class Place:

@@ -93,7 +93,7 @@ def attribute_hashes(table: Table, rows: pa.Table) -> pa.Array:
     Empty columns do not count, so that a field added to the law changes no hash. Measures of the shape are left out:
     the shape has its own hash.
     """
-    parts = []
+    parts: list[Any] = [pa.scalar(table.name)]  # never all empty: Arrow would leave such a row out
     for field in table.base_fields:
         decided = field.filled_by == "town" or field.type == "text"
         if decided and field.name in rows.column_names and field.name not in (table.key, table.town_key):

@@ -187,12 +187,23 @@ def feature_text(table: Table, crs: Crs, columns: list[str], geometry: bool) -> 
     properties: sql.Composable = sql.SQL("'{}'")
     if columns:
         properties = sql.SQL("(SELECT row_to_json(p)::text FROM (SELECT {}) AS p)").format(
-            sql.SQL(", ").join(column(name) for name in columns)
+            sql.SQL(", ").join(_property(table, name) for name in columns)
         )
     return sql.SQL(
         """'{{"type":"Feature","id":' || to_json({key})::text || ',"geometry":' || {shape}"""
         """ || ',"properties":' || {properties} || '}}'"""
     ).format(key=column(table.key), shape=shape, properties=properties)
+
+
+def _property(table: Table, name: str) -> sql.Composable:
+    """A column as it goes into the feature's properties."""
+    if table.field(name).type != "number":
+        return column(name)
+    # Whole values of a measured column keep a decimal point: GDAL takes the type of a field from the first page, and
+    # would cut the fractions of later ones off.
+    return sql.SQL(
+        "CASE WHEN {0} = trunc({0}) AND abs({0}) < 1e15 THEN ({0}::text || '.0')::json ELSE to_json({0}) END AS {1}"
+    ).format(column(name), sql.Identifier(name))
 
 
 def _where(conditions: list[Condition]) -> tuple[sql.Composable, list[Any]]:

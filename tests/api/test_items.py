@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -142,6 +143,12 @@ def test_one_item_has_everything_public(client: TestClient) -> None:
     assert answer.headers["content-type"] == "application/geo+json"
     assert answer.json()["id"] == identifier == answer.json()["properties"]["parcel_uid"]
     assert {link["rel"] for link in answer.json()["links"]} >= {"self", "collection"}
+
+
+def test_whole_measures_are_still_decimal_numbers(client: TestClient) -> None:
+    parameters = {"limit": 1, "properties": "area_sqft,collection_year", "skipGeometry": "true"}
+    text = client.get(PARCELS, params=parameters).text
+    assert re.search(r'"collection_year":2025,"area_sqft":18\d{3}\.0}', text)
 
 
 def test_json_columns_are_json(client: TestClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statewide.crosswalk import Crosswalk, propose
+from statewide.crosswalk import Crosswalk, Reviewed, propose
 from statewide.standard import load_standard
 
 STANDARD = load_standard()
@@ -40,7 +40,7 @@ fields = st.sampled_from([field.name for field in PARCEL.fields] + ["no_such_fie
 def test_every_column_is_accounted_for_exactly_once(
     columns: list[str], saved: dict[str, str], reviewed: dict[str, str], aside: dict[str, str]
 ) -> None:
-    found = crosswalk(columns, saved=saved, reviewed={"mapping": reviewed, "ignored": aside})
+    found = crosswalk(columns, saved=saved, reviewed=Reviewed(mapping=reviewed, ignored=aside))
     everywhere = [*found.mapping.values(), *found.ignored, *found.withheld, *found.unmapped]
     assert sorted(everywhere) == sorted(columns)
     assert set(found.account()) == set(columns)
@@ -52,7 +52,7 @@ def test_every_column_is_accounted_for_exactly_once(
 @given(st.lists(st.sampled_from(PERSONS), unique=True, min_size=1, max_size=5), st.dictionaries(fields, names))
 def test_trap_20_a_person_is_never_mapped_whoever_asks_for_it(persons: list[str], mapping: dict[str, str]) -> None:
     wanted = dict.fromkeys(mapping, persons[0]) or {"location": persons[0]}
-    found = crosswalk([*persons, "Parcel_ID"], saved=wanted, reviewed={"mapping": wanted})
+    found = crosswalk([*persons, "Parcel_ID"], saved=wanted, reviewed=Reviewed(mapping=wanted))
     assert set(found.withheld) == set(persons)
     assert not set(found.mapping.values()) & set(persons)
 
@@ -101,7 +101,7 @@ def test_a_saved_mapping_comes_before_a_name_and_a_reviewed_one_before_both() ->
     saved = crosswalk(columns, saved={"parcel_id": "MYSTERY"})
     assert (saved.mapping["parcel_id"], saved.how["parcel_id"]) == ("MYSTERY", "saved")
     assert "PARCEL_ID" in saved.unmapped
-    reviewed = crosswalk(columns, saved={"parcel_id": "MYSTERY"}, reviewed={"mapping": {"parcel_id": "OTHER"}})
+    reviewed = crosswalk(columns, saved={"parcel_id": "MYSTERY"}, reviewed=Reviewed(mapping={"parcel_id": "OTHER"}))
     assert (reviewed.mapping["parcel_id"], reviewed.how["parcel_id"]) == ("OTHER", "reviewed")
 
 

@@ -119,7 +119,7 @@ def hashes(columns: dict[str, list[Any]]) -> list[str]:
     return found
 
 
-@given(st.lists(st.fixed_dictionaries({name: text for name in TEXTS[:4]}), min_size=2, max_size=8))
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(TEXTS[:4], text)), min_size=2, max_size=8))
 def test_two_rows_have_one_hash_exactly_when_every_decided_column_is_equal(rows: list[dict[str, str | None]]) -> None:
     found = hashes({name: [row[name] for row in rows] for name in TEXTS[:4]})
     for one, hash_ in zip(rows, found, strict=True):
