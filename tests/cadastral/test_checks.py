@@ -1,4 +1,4 @@
-"""Checks over parcels that a town's year (tests/journeys) does not meet; each is a dry run against Alder as it is live."""
+"""Checks over parcels that a town's year (tests/journeys) does not meet; dry runs against Alder as it is live."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
 
@@ -113,7 +114,7 @@ def test_half_of_the_numbers_kept_is_enough(check: Check) -> None:
 @pytest.mark.parametrize(("by", "blocked"), [(10.0, []), (18.0, ["MOVED"])])
 def test_a_town_that_moved_as_a_whole_is_asked(check: Check, by: float, blocked: list[str]) -> None:
     moved = alder()
-    moved.shapes = [shapely.transform(shape, lambda xy: xy + (by, 0.0)) for shape in moved.shapes]
+    moved.shapes = [shapely.transform(shape, lambda xy: xy + np.array([by, 0.0])) for shape in moved.shapes]
     assert check(moved).summary["blocked_by"] == blocked
 
 
