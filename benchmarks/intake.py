@@ -1,8 +1,8 @@
 """Intake paired with GDAL: a delivery through `statewide parcels submit` and through `ogr2ogr` COPY, turn about.
 
-Both read the same file, bring it to EPSG:6434, make shapes valid and COPY into a fresh clone of one database. ogr2ogr does
-no more than that; submit also reads in a sandbox, finds columns, checks, keeps the ledger, stores three shapes with
-indexes and writes the report. Prints seconds of each round, medians, and the ratio; the ratio is what counts.
+Both read the same file, bring it to EPSG:6434, make shapes valid and COPY into a fresh clone of one database. ogr2ogr
+does no more than that; submit also reads in a sandbox, finds columns, checks, keeps the ledger, stores three shapes
+with indexes and writes the report. Prints seconds of each round, medians, and the ratio; the ratio is what counts.
 
     scripts/bench intake FILE --town TOWN [--rounds 5]
 """
@@ -19,7 +19,9 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -42,7 +44,10 @@ def main() -> None:
     template = f"bench_template_{uuid.uuid4().hex[:8]}"
     ours: list[tuple[float, float]] = []
     peers: list[tuple[float, float]] = []
-    with tempfile.TemporaryDirectory(prefix="statewide-bench-") as folder, psycopg.connect(owner, autocommit=True) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="statewide-bench-") as folder,
+        psycopg.connect(owner, autocommit=True) as server,
+    ):
         home = Path(folder) / "home"
         home.mkdir()
         shutil.copy(load_settings().home / "secrets.json", home / "secrets.json")
@@ -60,7 +65,9 @@ def main() -> None:
         print(f"median {what}: ogr2ogr {peer:.2f}, submit {our:.2f}, ratio {our / peer:.2f}")
 
 
-def _round(server: psycopg.Connection, owner: str, template: str, work, home: Path) -> tuple[float, float]:  # type: ignore[no-untyped-def, type-arg]
+def _round(
+    server: psycopg.Connection[Any], owner: str, template: str, work: Callable[[str], list[str]], home: Path
+) -> tuple[float, float]:
     """Wall and child CPU seconds of `work` on a fresh clone of the template."""
     name = sql.Identifier(f"bench_{uuid.uuid4().hex[:8]}")
     server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
@@ -87,7 +94,8 @@ def _ogr2ogr(file: Path, url: str) -> list[str]:
 
 def _submit(arguments: argparse.Namespace) -> list[str]:
     statewide = str(Path(sys.executable).with_name("statewide"))
-    return [statewide, "parcels", "submit", str(arguments.file), "--town", arguments.town, "--year", arguments.year, "--json"]
+    options = ["--town", arguments.town, "--year", arguments.year, "--json"]
+    return [statewide, "parcels", "submit", str(arguments.file), *options]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from statewide.console import emit, progress
 from statewide.crosswalk import propose
 from statewide.database import connect
 from statewide.errors import EXIT_REFUSED, BadArgument
-from statewide.findings import plain_share
+from statewide.findings import plain_count, plain_share
 from statewide.intake import Outcome, Request
 from statewide.ledger import history as submissions
 from statewide.register import find_town, locate
@@ -154,9 +154,11 @@ def _outcome_text(outcome: Outcome) -> str:
         f"  position  EPSG:{crs['epsg']}, {crs['how']}" if crs["epsg"] else "  position  not settled",
     ]
     for finding in outcome.log.sorted():
-        if finding.severity == "BLOCK":
+        if finding.code in summary["blocked_by"]:
             lines.append(f"  refused   {finding.code}: {finding.sentence}")
             lines.append(f"            {finding.fix}")
+        elif finding.severity == "BLOCK":
+            lines.append(f"  accepted  {finding.code}: {finding.sentence}")
     counts = outcome.log.counts()
     shown = ", ".join(f"{code} {count:,}" for code, count in counts.items())
     lines.append(f"  findings  {shown or 'none'}")
@@ -210,7 +212,7 @@ def _inspection_text(result: dict[str, Any]) -> str:
 def _history_text(town: str, entries: list[dict[str, Any]]) -> str:
     if not entries:
         return f"{town} has not delivered yet."
-    lines = [f"{town}: {len(entries)} submissions"]
+    lines = [f"{town}: {plain_count(len(entries), 'submission')}"]
     for entry in entries:
         rows = entry["rows"]
         accepted = f", accepted {', '.join(entry['accepted'])}" if entry["accepted"] else ""

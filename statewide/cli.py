@@ -12,7 +12,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from statewide.console import emit, fail, progress
@@ -118,10 +117,13 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else EXIT_DONE)
     except StatewideError as error:
         fail(error, error.exit_code)
-    except click.exceptions.Abort:
+    except typer.Abort:
         fail("Stopped.", EXIT_INPUT)
-    except click.ClickException as error:
-        error.show()
+    except typer.exceptions.TyperException as error:
+        text = error.format_message()
+        if not text.startswith("Usage: "):
+            fail(text, EXIT_INPUT)
+        sys.stderr.write(f"{text}\n")  # a group without a command shows its help
         sys.exit(EXIT_INPUT)
     except BrokenPipeError:
         os._exit(EXIT_DONE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 import re
 import shutil
 import tempfile
@@ -154,6 +155,7 @@ def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) ->
     """
     standard = load_standard()
     _require_sense(standard, dataset, request)
+    settings.make_folders()
     clock = _Clock(say)
     with clock.step("receive"), connect(settings) as connection:
         town = find_town(connection, request.town)
@@ -315,7 +317,7 @@ class _Walk:
             "largest_shift_ft": round(lineage.largest_shift_ft, 4),
             "facts": dict(facts),
             "file": {
-                "name": self.request.file.name,
+                "name": os.fsencode(self.request.file.name).decode(errors="replace"),  # it may be no UTF-8
                 "sha256": reading.sha256,
                 "bytes": reading.size_bytes,
                 "kind": reading.kind,

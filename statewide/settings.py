@@ -36,6 +36,11 @@ class Settings:
         """One folder per submission."""
         return self.home / "reports"
 
+    def make_folders(self) -> None:
+        """Make the folders for originals and reports; only their owner may enter, for originals may name persons."""
+        for folder in (self.store, self.reports):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
     def require_database_url(self) -> str:
         """The owner's URL.
 

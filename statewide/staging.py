@@ -77,7 +77,9 @@ def stage(connection: Connection, standard: Standard, staged: Staged) -> None:
             ):
                 chunk = chunk.append_column(name, pa.array(_ewkb(geometries, srid)))
             pa.csv.write_csv(chunk, sink, options)
-    connection.execute("ANALYZE staged")
+    connection.execute(
+        "ANALYZE staged (row_no, attribute_hash, shape_hash)"
+    )  # statistics of shapes cost much, help nobody
 
 
 def staged_totals(connection: Connection) -> tuple[int, float]:

@@ -2,7 +2,7 @@
 
 The info string of a fenced block says what becomes of it here:
 
-    sh        run by ``bash -euo pipefail``, in the order of the file; ends with 0, or as a comment ``# exit code N`` says
+    sh        run by ``bash -euo pipefail``, in the order of the file; ends with 0, or as ``# exit code N`` says
     text      right after an ``sh`` block: what that one prints; ``…`` stands for anything
     console   not run (it installs, asks, or never ends); its commands and options must exist
 
@@ -25,9 +25,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import click
 import pytest
 import typer
 from psycopg import conninfo
@@ -164,22 +163,23 @@ def no_server() -> Iterator[str]:
 
 
 def says(expected: str, printed: str) -> bool:
-    """Whether the text is what was printed; `…` stands for anything, on a line of its own for any lines."""
-    lines = [
-        r"(?:.*\n)*?" if line == "…" else rf"{re.escape(line).replace('…', '.*')}[ ]*\n"
-        for line in expected.splitlines()
-    ]
-    return re.fullmatch("".join(lines), printed if printed.endswith("\n") else f"{printed}\n") is not None
+    """Whether the text is what was printed; `…` stands for anything, on a line of its own for any lines.
+
+    How far lines are indented does not matter.
+    """
+    lines = [line.strip() for line in expected.splitlines()]
+    pattern = "".join("(?:.*\n)*?" if line == "…" else f"{re.escape(line).replace('…', '.*')}\n" for line in lines)
+    return re.fullmatch(pattern, "".join(f"{line.strip()}\n" for line in printed.splitlines())) is not None
 
 
 # ── what is named exists ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def commands() -> dict[tuple[str, ...], click.Command]:
-    """Every command and group by its words, those of the rooms among them."""
-    found: dict[tuple[str, ...], click.Command] = {}
+def commands() -> dict[tuple[str, ...], Any]:
+    """Every command and group by its words, those of the rooms among them; typer has its own copy of click."""
+    found: dict[tuple[str, ...], Any] = {}
 
-    def walk(words: tuple[str, ...], command: click.Command) -> None:
+    def walk(words: tuple[str, ...], command: Any) -> None:
         found[words] = command
         for word, inner in getattr(command, "commands", {}).items():
             walk((*words, word), inner)

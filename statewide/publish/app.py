@@ -51,7 +51,6 @@ _FILTER_CLASSES = [
     "http://www.opengis.net/spec/cql2/1.0/conf/case-insensitive-comparison",
     "http://www.opengis.net/spec/cql2/1.0/conf/basic-spatial-functions",
     "http://www.opengis.net/spec/cql2/1.0/conf/property-property",
-    "http://www.opengis.net/spec/cql2/1.0/conf/arithmetic",
 ]
 """What our own items add to pygeoapi's list; QGIS pushes a filter down only if it reads the first two."""
 _NOT_OFFERED = "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete"

@@ -28,7 +28,7 @@ class _Limits:
 
 
 _LIMITS: dict[Purpose, _Limits] = {"features": _Limits(8, 5), "tiles": _Limits(4, 8)}
-_WAIT_SECONDS = 3.0
+_WAIT_SECONDS = 2.0
 
 _pools: dict[Purpose, ConnectionPool[psycopg.Connection[Row]]] = {}
 _opening = threading.Lock()

@@ -300,7 +300,7 @@ def test_a_dry_check_finds_the_same_and_changes_nothing(deliver: Submit, setting
     assert dry.summary["outcome"] == "ok"
     assert live(settings) == []
     assert live(settings, "SELECT * FROM statewide.submission") == []
-    assert not (settings.store).exists()
+    assert list(settings.store.iterdir()) == []
     assert deliver(dirty).summary["findings"] == dry.summary["findings"]
 
 
@@ -342,6 +342,7 @@ def test_originals_are_kept_once_by_their_hash(deliver: Submit, settings: Settin
     deliver(alder())
     kept = [path for path in settings.store.rglob("*") if path.is_file()]
     assert first.summary["file"]["sha256"] in {path.name for path in kept}
+    assert settings.store.stat().st_mode & 0o077 == 0, "originals may name persons"
 
 
 def test_a_saved_mapping_is_used_again(deliver: Submit, settings: Settings) -> None:

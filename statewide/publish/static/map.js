@@ -283,7 +283,7 @@ function legends(map, config) {
       const sample = hatched.includes(code) ? swatch(codes[UNDER_HATCH].color, { hatch: color }) : swatch(color);
       list.append(element("li", { title: description || "" }, sample, label));
     }
-    if (id === "flood-zones" && !list.children.length) list.append(element("li", { textContent: "no zone above minimal hazard in view" }));
+    if (id === "flood-zones" && !list.children.length) list.append(element("li", { textContent: "no zone drawn here: not mapped, or minimal" }));
   }
 }
 
