@@ -6,8 +6,9 @@ standard's coordinate tolerance, those with the same number, and those with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,9 @@ Indices = npt.NDArray[np.int64]
 
 _SEARCH_FT = 1.0
 """The boxes around two shapes that agree within the tolerance have their middles well within this."""
+
+_MOST_PAIRS = 250_000
+"""A number or shape that more pairs share than this (a column that says "0" all over) is not searched for the best."""
 
 
 @dataclass(frozen=True)
@@ -91,25 +95,50 @@ def match(new: Side, live: Side, tolerance_ft: float) -> Iterator[tuple[int, int
                 free_new[a] = free_live[b] = False
                 yield a, b, kind, float(shifts[index])
 
-    left, right = _neighbours(new.shapes, live.shapes)
+    left, right = _same_place(new, live, tolerance_ft)
     alike = new.attribute_hash[left] == live.attribute_hash[right]
-    close = same_shape(new.shapes[left], live.shapes[right], tolerance_ft)
-    kept = alike & close
-    yield from take(
-        left[kept], right[kept], "within tolerance", distances_ft(new.shapes[left[kept]], live.shapes[right[kept]])
-    )
+    apart = distances_ft(new.shapes[left[alike]], live.shapes[right[alike]])
+    yield from take(left[alike], right[alike], "within tolerance", apart)
     for new_key, live_key in zip(new.keys, live.keys, strict=True):
+        # First those that stayed where they were: a number may stand on thousands of rows.
+        stayed = (new_key[left] == live_key[right]) & (new_key[left] != None)  # noqa: E711  (element-wise)
+        yield from take(left[stayed], right[stayed], "changed", np.zeros(int(stayed.sum())))
         a, b = _same_key(new_key, live_key, free_new, free_live)
         yield from take(a, b, "changed", _centre_distances(new.shapes[a], live.shapes[b]))
-    renamed = close & ~alike
-    yield from take(left[renamed], right[renamed], "changed", np.zeros(int(renamed.sum())))
+    yield from take(left, right, "changed", np.zeros(len(left)))
 
 
-def _neighbours(new: Shapes, live: Shapes) -> tuple[Indices, Indices]:
-    """Pairs that may be one shape. Not by centroid: a narrow strip's runs along it when a corner moves by a hair."""
-    tree = shapely.STRtree(_middles(live))
-    found = tree.query(_middles(new), predicate="dwithin", distance=_SEARCH_FT)
-    return found[0], found[1]
+def _same_place(new: Side, live: Side, tolerance_ft: float) -> tuple[Indices, Indices]:
+    """Pairs of rows whose shapes agree; compared once per shape, for many rows may stand on one."""
+    new_shapes, new_rows = _stacks(new)
+    live_shapes, live_rows = _stacks(live)
+    # Not by centroid: a narrow strip's runs along it when a corner moves by a hair.
+    tree = shapely.STRtree(_middles(live_shapes))
+    left, right = tree.query(_middles(new_shapes), predicate="dwithin", distance=_SEARCH_FT)
+    same = same_shape(new_shapes[left], live_shapes[right], tolerance_ft)
+    return _indices(
+        pair for a, b in zip(left[same], right[same], strict=True) for pair in _pairs(new_rows[a], live_rows[b])
+    )
+
+
+def _stacks(side: Side) -> tuple[Shapes, list[list[int]]]:
+    """The distinct shapes, and the rows on each in the order of their attributes."""
+    found: dict[bytes, list[int]] = {}
+    shapes = shapely.to_wkb(side.shapes)
+    for index in np.argsort(side.attribute_hash, kind="stable"):
+        found.setdefault(shapes[index], []).append(int(index))
+    rows = list(found.values())
+    return side.shapes[[stack[0] for stack in rows]], rows
+
+
+def _pairs(here: list[int], there: list[int]) -> Iterable[tuple[int, int]]:
+    """Each with each; where that would be too many, the first with the first, and so on."""
+    return product(here, there) if len(here) * len(there) <= _MOST_PAIRS else zip(here, there, strict=False)
+
+
+def _indices(pairs: Iterable[tuple[int, int]]) -> tuple[Indices, Indices]:
+    both = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
 
 
 def _middles(shapes: Shapes) -> Shapes:
@@ -124,18 +153,13 @@ def _same_key(
     free_new: npt.NDArray[np.bool_],
     free_live: npt.NDArray[np.bool_],
 ) -> tuple[Indices, Indices]:
-    places: dict[Any, list[int]] = {}
-    for index in np.flatnonzero(free_live):
-        if live[index] is not None:
-            places.setdefault(live[index], []).append(int(index))
-    pairs = [
-        (int(index), other)
-        for index in np.flatnonzero(free_new)
-        if new[index] is not None
-        for other in places.get(new[index], ())
-    ]
-    both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+    """Pairs of free rows with the same number."""
+    places: dict[Any, tuple[list[int], list[int]]] = {}
+    for side, (keys, free) in enumerate(((new, free_new), (live, free_live))):
+        for index in np.flatnonzero(free):
+            if keys[index] is not None:
+                places.setdefault(keys[index], ([], []))[side].append(int(index))
+    return _indices(pair for here, there in places.values() for pair in _pairs(here, there))
 
 
 def _centre_distances(left: Shapes, right: Shapes) -> npt.NDArray[np.float64]:

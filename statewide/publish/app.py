@@ -113,14 +113,16 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def landing(request: Request) -> Response | ASGIApp:
         return FileResponse(_STATIC / "index.html") if asked_format(request) == "html" else pygeoapi
 
-    async def openapi(request: Request) -> Response | ASGIApp:
-        # pygeoapi's page of it is nothing without scripts from elsewhere.
-        return RedirectResponse("/openapi?f=json") if asked_format(request) == "html" else pygeoapi
+    async def as_json(request: Request) -> Response | ASGIApp:
+        # pygeoapi's pages of these are nothing without scripts and styles from elsewhere.
+        return RedirectResponse(f"{request.url.path}?f=json") if asked_format(request) == "html" else pygeoapi
 
     return Starlette(
         routes=[
             Route("/", landing),
-            Route("/openapi", openapi),
+            Route("/openapi", as_json),
+            Route("/TileMatrixSets", as_json),
+            Route("/TileMatrixSets/{tileset}", as_json),
             Route("/health", _health),
             *map_routes(standard, _STATIC),
             *api_routes(standard, base_url, pygeoapi),

@@ -30,6 +30,7 @@ from statewide.standard import Table
 
 MAX_DEPTH = 40
 """Filters nested deeper than this are refused."""
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d([Tt ].+)?", re.ASCII)
 
 Tree = Any
 """A CQL2 JSON expression: dicts, lists and literals."""
@@ -115,6 +116,8 @@ def parse_instant(text: str) -> datetime.datetime:
     Raises:
         ValueError: it is not one.
     """
+    if not _INSTANT.fullmatch(text):
+        raise ValueError  # Python would read 20260430 and 2026-W18-4, too
     instant = datetime.datetime.fromisoformat(text)
     return instant if instant.tzinfo else instant.replace(tzinfo=datetime.UTC)
 
@@ -134,6 +137,7 @@ _KINDS = {
 def _text(value: Tree) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError
+    value.encode()  # half of a surrogate pair, which JSON can spell, is no text either
     return value
 
 
@@ -176,11 +180,11 @@ def _shown(value: object) -> str:
 
 _COMPARISONS: dict[str, LiteralString] = {"=": "=", "<>": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 _ARITHMETIC: dict[str, LiteralString] = {
-    "+": "({} + {})",
-    "-": "({} - {})",
-    "*": "({} * {})",
-    # Whole numbers would divide to whole numbers.
-    "/": "({}::double precision / {})",
+    # As whole numbers, 200 * 200 would be too large for what PostgreSQL takes 200 for, and 1 / 2 would be 0.
+    "+": "({}::double precision + {}::double precision)",
+    "-": "({}::double precision - {}::double precision)",
+    "*": "({}::double precision * {}::double precision)",
+    "/": "({}::double precision / {}::double precision)",
 }
 _SPATIAL: dict[str, LiteralString] = {
     "s_intersects": "ST_Intersects({}, {})",
@@ -270,7 +274,7 @@ class _Compiler:
 
     def scalars(self, nodes: list[Tree], depth: int, only: str | None = None) -> list[sql.Composable]:
         """Operands of one comparison: the first that is no literal settles the type of all."""
-        kind, what = only, "What is compared"
+        kind, what = only, "A value"
         for node in nodes:
             settled = self.kind(node, depth)
             if settled is None:
@@ -282,9 +286,9 @@ class _Compiler:
             elif kind != settled and (kind, settled) != ("date", "timestamp"):
                 raise BadArgument(f"filter: {what} is {_KINDS.get(settled, settled)}, which cannot be compared here.")
         if kind is None:
-            kind = next((name for name in ("text", "boolean", "number") if self.fits(name, nodes[0])), "text")
-        if kind not in _CASTS:
-            raise BadArgument(f"filter: {what} cannot be compared with a value.")
+            kind = next((name for name in ("text", "boolean", "number") if self.fits(name, nodes[0])), None)
+        if kind is None or kind not in _CASTS:
+            raise BadArgument(f"filter: {what} cannot be compared here.")
         # Against a day, a time is compared by its day: `valid_from = DATE('2026-04-30')` means that whole day.
         if kind == "timestamp" and any(isinstance(node, dict) and "date" in node for node in nodes):
             kind = "date"
@@ -294,7 +298,7 @@ class _Compiler:
     def fits(kind: str, value: Tree) -> bool:
         try:
             _CASTS[kind](value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return False
         return True
 
@@ -343,7 +347,10 @@ class _Compiler:
             if "bbox" in node:
                 numbers = [float(number) for number in node["bbox"]]
                 half = len(numbers) // 2
-                geometry: shapely.Geometry = shapely.box(*numbers[:2], *numbers[half : half + 2])
+                low, high = numbers[:2], numbers[half : half + 2]
+                if len(numbers) not in (4, 6) or low[0] > high[0] or low[1] > high[1]:
+                    raise ValueError
+                geometry: shapely.Geometry = shapely.box(*low, *high)
             else:
                 geometry = shapely.force_2d(shape(node))
         except Exception:
@@ -400,8 +407,8 @@ class _TextParser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[_Token] = []
-        position = 0
-        while text[position:].strip():
+        position, end = 0, len(text.rstrip())
+        while position < end:
             match = _TOKEN.match(text, position)
             if not match or not match.lastgroup:
                 raise self.wrong(position)
@@ -525,7 +532,10 @@ class _TextParser:
             raise self.wrong(token.start if token else len(self.text))
         self.at += 1
         if token.kind == "number":
-            return float(token.text) if set(token.text) & set(".eE") else int(token.text)
+            try:
+                return float(token.text) if set(token.text) & set(".eE") else int(token.text)
+            except ValueError:  # thousands of digits
+                raise self.wrong(token.start) from None
         if token.kind == "string":
             return token.text[1:-1].replace("''", "'").replace("\\'", "'")
         if token.kind == "quoted":

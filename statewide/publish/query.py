@@ -7,7 +7,6 @@ there. Pages follow one another by the last row seen (an opaque `token`), so the
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime
 import json
 import math
@@ -162,7 +161,7 @@ def parse_items(
     query.after = _after(query, parameters.get("token"))
     query.columns = _columns(table, parameters.get("properties"))
     query.geometry = table.geometry is not None and not _true(parameters, "skipGeometry")
-    query.hits = parameters.get("resulttype") == "hits"
+    query.hits = _hits(parameters)
     if "bbox" in parameters:
         query.conditions.append(_box(table, parameters["bbox"], _crs(standard, parameters, "bbox-crs")))
     query.conditions += _time(table, parameters.get("datetime"))
@@ -237,6 +236,13 @@ def _true(parameters: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
+def _hits(parameters: Mapping[str, str]) -> bool:
+    text = parameters.get("resulttype", "results")
+    if text not in ("hits", "results"):
+        raise BadArgument("resulttype: hits or results is expected.")
+    return text == "hits"
+
+
 def _order(table: Table, text: str | None) -> list[tuple[str, bool]]:
     order: list[tuple[str, bool]] = []
     sortable = {each.name for each in table.public_fields if each.type != "json"}
@@ -257,14 +263,12 @@ def _after(query: ItemsQuery, text: str | None) -> list[str | None] | None:
         return None
     try:
         marks = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
+        for mark in marks:
+            if mark is not None:
+                cast_value("text", mark, "token")
+    except (ValueError, TypeError, RecursionError, BadArgument):
         marks = None
-    if (
-        not isinstance(marks, list)
-        or len(marks) != len(query.order)
-        or not all(mark is None or (isinstance(mark, str) and "\0" not in mark) for mark in marks)
-        or marks[-1] is None
-    ):
+    if not isinstance(marks, list) or len(marks) != len(query.order) or marks[-1] is None:
         raise BadArgument("token: this is not from a next link of ours with the same sortby; begin again without it.")
     return marks
 
@@ -282,7 +286,8 @@ def _columns(table: Table, text: str | None) -> list[str]:
 
 def _box(table: Table, text: str, crs: Crs) -> Condition:
     try:
-        numbers = [float(part) for part in text.split(",")]
+        # Python reads 1_0 as ten.
+        numbers = [] if "_" in text else [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
     if len(numbers) not in (4, 6) or not all(math.isfinite(number) for number in numbers):
@@ -313,6 +318,8 @@ def _time(table: Table, text: str | None) -> list[Condition]:
     start, slash, end = text.partition("/")
     first = _instant(start, later=False)
     last = _instant(end if slash else start, later=True)
+    if first and last and first > last:
+        raise BadArgument("datetime: its beginning is later than its end.")
     name = table.collection.time_field
     if name is None:
         return []
@@ -352,7 +359,7 @@ def _equalities(table: Table, parameters: Mapping[str, str]) -> list[Condition]:
         if each.type in ("integer", "number", "boolean"):
             try:
                 value = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 value = text
         kind = "number" if each.type == "integer" else each.type
         conditions.append(Condition(sql.SQL("{} = %s").format(column(each.name)), [cast_value(kind, value, each.name)]))

@@ -83,7 +83,7 @@ def fetch(query: sql.Composed | sql.SQL, parameters: list[Any], purpose: Purpose
     except psycopg.errors.InternalError:
         raise BadArgument("The shape of the request crosses itself: draw it again.") from None
     except (psycopg.OperationalError, PoolTimeout):
-        raise DatabaseUnavailable("The database does not answer: try again in a moment.") from None
+        raise DatabaseUnavailable("The database does not answer, or is busy: try again in a moment.") from None
 
 
 def _pool(url: str, purpose: Purpose, limits: _Limits) -> ConnectionPool[psycopg.Connection[Row]]:

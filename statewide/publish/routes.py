@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,16 +18,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from statewide.errors import InputError, StatewideError
+from statewide.errors import BadArgument, InputError, StatewideError
 from statewide.feature_schema import feature_schema
 from statewide.publish.features import Page, read_item, read_page
-from statewide.publish.query import CRS84, parse_items
+from statewide.publish.query import CRS84, ItemsQuery, parse_items
 from statewide.publish.tiles import GRIDS, MEDIA_TYPE, TileProvider, read_tile
 from statewide.standard import Standard, Table
 
 GEOJSON = "application/geo+json"
 TILE_SECONDS = 60
 """A browser may keep a tile this long; a town that publishes is seen at the latest then."""
+
+_GEOJSON_ONLY = {"filter", "token", "bbox-crs"}
+"""Parameters that pygeoapi would leave out or, of a box, answer with other rows: it moves the two corners only."""
+_RENDERED_LIMIT = 1000
+"""Rows of one HTML or JSON-LD page: pygeoapi makes them in Python, and others wait meanwhile."""
 
 _FORMATS = {
     "text/html": "html",
@@ -40,14 +45,13 @@ _FORMATS = {
 def problem(status: int, code: str, description: str) -> Response:
     """An error in the words of OGC API."""
     body = json.dumps({"code": code, "type": code, "description": description}, ensure_ascii=False)
-    headers = {"Retry-After": "5"} if status == 503 else {}
-    return Response(body, status, headers, "application/json")
+    return Response(body, status, media_type="application/json")
 
 
 def asked_format(request: Request) -> str:
     """``f``, or the first of the accepted media types that means something here, or ``json``."""
-    if "f" in request.query_params:
-        return request.query_params["f"]
+    if asked := request.query_params.get("f"):
+        return asked
     for accepted in request.headers.get("accept", "").split(","):
         media_type = accepted.split(";")[0].strip().lower()
         if media_type in _FORMATS:
@@ -106,14 +110,14 @@ class _Api:
             return problem(405, "NotAllowed", "Nothing is written here: data comes in by a town's delivery.")
         # Every format refuses what is unknown, also those that pygeoapi renders.
         query = parse_items(self.standard, table, parameters, posted)
-        if asked_format(request) != "json":
-            if posted or {"filter", "token"} & parameters.keys():
-                return problem(
-                    400, "InvalidParameterValue", "filter and token are answered as GeoJSON only: add f=json."
-                )
+        if (form := asked_format(request)) != "json":
+            if posted or _GEOJSON_ONLY & parameters.keys():
+                raise BadArgument("filter, token and bbox-crs are answered as GeoJSON only: add f=json.")
+            if form != "csv" and query.limit > _RENDERED_LIMIT:
+                raise BadArgument(f"limit: at most {_RENDERED_LIMIT} on such a page; add f=json for more.")
             return self.pygeoapi
         page = await run_in_threadpool(read_page, query)
-        body = self._collection(request, table, page)
+        body = self._collection(request, query, page)
         return Response(body, 200, {"Content-Crs": f"<{query.crs.uri}>"}, GEOJSON)
 
     async def item(self, request: Request, table: Table) -> Response | ASGIApp:
@@ -127,9 +131,11 @@ class _Api:
         if asked_format(request) != "json":
             return self.pygeoapi
         home = f"{self.base_url}/collections/{request.path_params['collection']}"
+        here = f"{home}/items/{quote(request.path_params['identifier'])}"
+        kept = [(name, value) for name, value in request.query_params.items() if name != "f"]
         links = [
-            _link("self", GEOJSON, "This feature", f"{home}/items/{request.path_params['identifier']}?f=json"),
-            _link("alternate", "text/html", "This feature", f"{home}/items/{request.path_params['identifier']}?f=html"),
+            _link("self", GEOJSON, "This feature", f"{here}?{urlencode([('f', 'json'), *kept])}"),
+            _link("alternate", "text/html", "This feature", f"{here}?{urlencode([('f', 'html'), *kept])}"),
             _link("collection", "application/json", "Its collection", home),
         ]
         body = f'{text[:-1]},"links":{json.dumps(links)}}}'
@@ -165,21 +171,25 @@ class _Api:
         headers = {"Cache-Control": f"public, max-age={TILE_SECONDS}"}
         return Response(tile, 200, headers, MEDIA_TYPE) if tile else Response(None, 204, headers)
 
-    def _collection(self, request: Request, table: Table, page: Page) -> str:
+    def _collection(self, request: Request, query: ItemsQuery, page: Page) -> str:
         """A GeoJSON feature collection around the features' own text."""
-        assert table.collection is not None
-        home = f"{self.base_url}/collections/{table.collection.id}"
-        kept = [(name, value) for name, value in request.query_params.items() if name not in ("f", "token", "offset")]
+        collection = query.table.collection
+        assert collection is not None
+        home = f"{self.base_url}/collections/{collection.id}"
         here = [(name, value) for name, value in request.query_params.items() if name != "f"]
         links = [
             _link("self", GEOJSON, "This page", f"{home}/items?{urlencode([('f', 'json'), *here])}"),
-            _link("alternate", "text/html", "This page", f"{home}/items?{urlencode([('f', 'html'), *kept])}"),
-            _link("collection", "application/json", table.collection.title, home),
+            _link("collection", "application/json", collection.title, home),
         ]
+        posted = request.method == "POST"
+        if not posted and not _GEOJSON_ONLY & request.query_params.keys() and query.limit <= _RENDERED_LIMIT:
+            href = f"{home}/items?{urlencode([('f', 'html'), *here])}"
+            links.append(_link("alternate", "text/html", "This page", href))
         if page.next_token:
+            kept = [(name, value) for name, value in here if name not in ("token", "offset")]
             following = urlencode([("f", "json"), *kept, ("token", page.next_token)])
             # A filter that came in the body is to be sent again with it.
-            extra = {"method": "POST"} if request.method == "POST" else {}
+            extra = {"method": "POST"} if posted else {}
             links.append({**_link("next", GEOJSON, "Next page", f"{home}/items?{following}"), **extra})
         members: dict[str, Any] = {"numberReturned": len(page.features)}
         if page.matched is not None:

@@ -204,6 +204,13 @@ def test_a_column_that_is_not_public_does_not_exist(client: TestClient, name: st
         ({"parcel_uid": "7"}, "parcel_uid is an identifier"),
         ({"q": "elm"}, "no property 'q'"),
         ({"location": "a\x00b"}, "location is text"),
+        ({"area_sqft": "[" * 5000}, "area_sqft is a number"),
+        ({"token": "WyJcdWQ4MDAiXQ"}, "token"),  # a lone surrogate
+        ({"resulttype": "count"}, "resulttype"),
+        ({"datetime": "20260430"}, "datetime"),
+        ({"datetime": "2026-W18-4"}, "datetime"),
+        ({"datetime": "2026-05-01/2026-04-30"}, "datetime"),
+        ({"bbox": "1_0,0,20,1"}, "bbox"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(
@@ -248,9 +255,33 @@ def test_other_formats_come_from_pygeoapi(client: TestClient, form: str) -> None
     assert "CANARY" not in answer.text
 
 
-def test_other_formats_say_that_they_do_not_filter(client: TestClient) -> None:
-    answer = client.get(PARCELS, params={"filter": "collection_year = 2025", "f": "html"})
-    assert (answer.status_code, "f=json" in answer.text) == (400, True)
+@pytest.mark.parametrize("form", ["html", "csv", "jsonld"])
+@pytest.mark.parametrize(
+    "parameters",
+    [{"filter": "collection_year = 2025"}, {"bbox": NEW_LONDON, "bbox-crs": f"{EPSG}3857"}, {"limit": "1001"}],
+)
+def test_other_formats_say_what_they_do_not_answer(client: TestClient, form: str, parameters: dict[str, str]) -> None:
+    answer = client.get(PARCELS, params={**parameters, "f": form})
+    if form == "csv" and "limit" in parameters:
+        assert answer.status_code == 200
+    else:
+        assert (answer.status_code, "f=json" in answer.text) == (400, True)
+
+
+def test_an_empty_format_is_none(client: TestClient) -> None:
+    answer = client.get(f"{PARCELS}?f=&filter=TRUE&limit=1")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/geo+json")
+
+
+def test_links_lead_to_the_same_answer(client: TestClient) -> None:
+    page = items(client, filter="collection_year = 2025", limit=1)
+    assert not [link for link in page["links"] if link["rel"] == "alternate"]  # no other format filters
+    page = items(client, limit=1, town_name="Franklin")
+    alternate = next(link for link in page["links"] if link["rel"] == "alternate")
+    assert "town_name=Franklin" in alternate["href"]
+    item = client.get(f"{PARCELS}/{page['features'][0]['id']}", params={"crs": f"{EPSG}6434"}).json()
+    own = next(link for link in item["links"] if link["rel"] == "self")
+    assert client.get(own["href"]).json()["geometry"] == item["geometry"]
 
 
 @pytest.mark.parametrize("path", ["schema", "queryables"])

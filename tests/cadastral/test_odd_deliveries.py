@@ -301,7 +301,7 @@ def test_numbers_that_json_does_not_know_are_kept_with_a_held_row(deliver: Deliv
     assert kept in ("inf", None)
 
 
-@pytest.mark.parametrize("layer", ["pärcels 'of' \"Alder\"", "select", "100% {x}", "a" * 60])
+@pytest.mark.parametrize("layer", ["select pärcels 'of' \"Alder\"", "100% {x}"])
 def test_a_layer_of_any_name_is_read(deliver: Deliver, layer: str) -> None:
     outcome = deliver(alder(rows=2, columns=2), layer=layer, publish=False)
     assert (outcome.summary["outcome"], outcome.summary["file"]["layer"]) == ("ok", layer)

@@ -138,5 +138,23 @@ def test_many_rows_of_one_number_find_the_nearest() -> None:
     assert all(left == right for left, right, _ in pairs)
 
 
+def test_a_number_that_stands_everywhere_does_not_exhaust_the_machine() -> None:
+    live: list[Row] = [("a", "0", None, lot(i, 0)) for i in range(3000)]
+    stayed: list[Row] = [("b", "0", None, lot(i, 0)) for i in range(3000)]
+    pairs = paired(stayed, live)
+    assert len(pairs) == 3000
+    assert all(left == right for left, right, _ in pairs)
+    moved: list[Row] = [("b", "0", None, lot(i, 1)) for i in range(2500)]
+    assert len(paired(moved, live)) == 2500
+
+
+def test_a_shape_that_every_row_has_does_not_exhaust_the_machine() -> None:
+    live: list[Row] = [(f"a{i}", None, f"P{i}", lot(0, 0)) for i in range(3000)]
+    new: list[Row] = [(f"b{i}", None, f"P{i}", lot(0, 0)) for i in range(3000)]
+    pairs = paired(new, live)
+    assert len(pairs) == 3000
+    assert all(left == right for left, right, _ in pairs)
+
+
 def test_nothing_meets_nothing() -> None:
     assert paired([], []) == paired([("h", "L", "P", lot(0, 0))], []) == paired([], [("h", "L", "P", lot(0, 0))]) == []
