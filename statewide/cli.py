@@ -6,8 +6,11 @@ sentence on standard error and the exit code of its family; a traceback is a bug
 
 from __future__ import annotations
 
+import datetime as dt
+import errno
 import os
 import sys
+import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -127,7 +130,19 @@ def main() -> None:
         sys.exit(EXIT_INPUT)
     except BrokenPipeError:
         os._exit(EXIT_DONE)
-    except OSError as error:
-        if error.errno == 28:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             fail("The disk is full; nothing was changed.", EXIT_PLATFORM)
-        raise
+        fail(f"This is a fault of ours ({type(error).__name__}). {_keep_trace(error)}", EXIT_PLATFORM)
+
+
+def _keep_trace(error: Exception) -> str:
+    """Put the trace where only the owner reads it, for it may quote a value, and say where."""
+    try:
+        folder = load_settings().home / "faults"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = folder / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.txt"
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        return f"Please report it; the trace is in {file}."
+    except OSError:
+        return "Please report it; the trace could not be written."

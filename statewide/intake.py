@@ -9,6 +9,7 @@ hall's. An exception stops the walk and leaves the last good data; a finding is 
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import math
 import os
 import re
@@ -32,7 +33,7 @@ from statewide import files, ledger
 from statewide.conform import conform
 from statewide.crosswalk import Crosswalk, propose, read_reviewed
 from statewide.database import Connection, connect
-from statewide.errors import BadArgument, InputError, StorageFull
+from statewide.errors import BadArgument, InputError, StatewideError, StorageFull
 from statewide.findings import FindingLog, plain_number, plain_share
 from statewide.geometry import (
     CrsDecision,
@@ -50,7 +51,7 @@ from statewide.replace import lock_town, replace_town
 from statewide.report import ReportInput, write_report
 from statewide.settings import Settings
 from statewide.staging import Staged, new_uid, stage, staged_totals
-from statewide.standard import NOT_EVALUATED, Standard, Table, load_standard
+from statewide.standard import Standard, Table, load_standard
 
 Say = Callable[[str], None]
 
@@ -391,8 +392,8 @@ def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> No
         check = standard.checks.get(code)
         if check is None or dataset.table not in check.datasets:
             raise BadArgument(f"There is no check called {code}; the report names the checks that refused the file.")
-        if check.severity_in(request.year) != "BLOCK" or code == NOT_EVALUATED:
-            raise BadArgument(f"{code} cannot be accepted: only a check that refuses the whole file can.")
+        if check.severity_in(request.year) != "BLOCK" or not check.acceptable:
+            raise BadArgument(f"{code} cannot be accepted: only a check that refuses a file with parcels in place can.")
         if not reason.strip():
             raise BadArgument(f'Accepting {code} needs a reason that others can read: --reason "…".')
 
@@ -529,15 +530,13 @@ def _run(check: TableCheck, connection: Connection, staged: Staged, rows: Rows, 
     try:
         with connection.transaction():
             check.run(connection, staged, rows, town, log)
-    except (
-        psycopg.errors.QueryCanceled,
-        psycopg.errors.InternalError_,
-        psycopg.errors.DataError,
-        shapely.errors.GEOSException,
-    ) as error:
+    except Exception as error:
+        gone = isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.QueryCanceled)
+        if gone or isinstance(error, StatewideError):
+            raise
         del log.findings[before:]
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        log.not_evaluated(" / ".join(check.codes), why)
+        # The kind of error only: its text may quote a value of the row.
+        log.not_evaluated(" / ".join(check.codes), type(error).__name__)
 
 
 def _balance(connection: Connection, rows: Rows, held: Mapping[int, list[str]]) -> ledger.Ledger:
@@ -575,6 +574,6 @@ def _keep_original(settings: Settings, file: Path, sha256: str) -> None:
             shutil.copyfile(file, partial)
         partial.rename(target)
     except OSError as error:
-        if error.errno == 28:
+        if error.errno == errno.ENOSPC:
             raise StorageFull("There is no room to keep the delivered file; nothing was changed.") from error
         raise InputError(f"The file {file.name} could not be kept: {error.strerror}.") from error

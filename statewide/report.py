@@ -31,7 +31,7 @@ from statewide.findings import FindingLog, plain_number, plain_share
 from statewide.geometry import Shapes, accepted_title
 from statewide.report_files import PlacedFindings, place_findings, write_csv, write_gpkg, write_json
 from statewide.report_map import CloseUps, Mark, TownMap, town_map
-from statewide.standard import NOT_EVALUATED, SEVERITIES, Owner, Severity, StandardField
+from statewide.standard import SEVERITIES, Owner, Severity, StandardField
 
 SQFT_PER_ACRE = 43560
 _ROWS_SHOWN: dict[Severity, int] = {"BLOCK": 25, "ERROR": 25, "WARN": 25, "NOTE": 8}
@@ -344,7 +344,7 @@ def _steps(report: ReportInput, groups: Sequence[_Group]) -> Iterator[tuple[str,
             "Run the check first: it says what this report says, and changes nothing.",
             None,
         )
-        if not any(group.code == NOT_EVALUATED for group in blocking):
+        if all(report.log.check(group.code).acceptable for group in blocking):
             options = " ".join(f"--accept {group.code}" for group in blocking)
             yield (
                 "If the file is right as it is",

@@ -255,6 +255,7 @@ class Check(_Law):
     owner: Owner
     sentence: str
     fix: str
+    acceptable: bool = True
     limits: dict[str, float] = Field(default_factory=dict)
 
     def severity_in(self, year: int) -> Severity:

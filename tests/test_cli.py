@@ -281,3 +281,16 @@ def test_help_is_shown(run: Run) -> None:
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "Example: statewide parcels submit" in shown.stdout
     assert run("--help").returncode == 0
+
+
+def test_a_fault_of_ours_is_one_sentence_and_its_trace_is_for_the_owner(command: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text("not what we wrote")
+    environment = os.environ | {"STATEWIDE_HOME": str(tmp_path), "STATEWIDE_DATABASE_URL": "postgresql://127.0.0.1/x"}
+    done = subprocess.run([command, "status"], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "fault of ours" in done.stderr
+    (trace,) = (tmp_path / "faults").iterdir()
+    assert "Traceback" in trace.read_text()
+    assert (tmp_path / "faults").stat().st_mode & 0o077 == 0

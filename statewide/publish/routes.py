@@ -31,8 +31,8 @@ TILE_SECONDS = 60
 
 _GEOJSON_ONLY = {"filter", "token", "bbox-crs"}
 """Parameters that pygeoapi would leave out or, of a box, answer with other rows: it moves the two corners only."""
-_RENDERED_LIMIT = 1000
-"""Rows of one HTML or JSON-LD page: pygeoapi makes them in Python, and others wait meanwhile."""
+_RENDERED_LIMIT = 2000
+"""Rows of one HTML or JSON-LD page, as many as that page offers: pygeoapi makes them in Python, and others wait."""
 
 _FORMATS = {
     "text/html": "html",

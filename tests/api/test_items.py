@@ -258,7 +258,7 @@ def test_other_formats_come_from_pygeoapi(client: TestClient, form: str) -> None
 @pytest.mark.parametrize("form", ["html", "csv", "jsonld"])
 @pytest.mark.parametrize(
     "parameters",
-    [{"filter": "collection_year = 2025"}, {"bbox": NEW_LONDON, "bbox-crs": f"{EPSG}3857"}, {"limit": "1001"}],
+    [{"filter": "collection_year = 2025"}, {"bbox": NEW_LONDON, "bbox-crs": f"{EPSG}3857"}, {"limit": "2001"}],
 )
 def test_other_formats_say_what_they_do_not_answer(client: TestClient, form: str, parameters: dict[str, str]) -> None:
     answer = client.get(PARCELS, params={**parameters, "f": form})

@@ -184,11 +184,15 @@ def sleeps_too_long(connection: Connection, *_: Any) -> None:
     connection.execute("SELECT pg_sleep(1)")
 
 
+def has_a_bug(*_: Any) -> None:
+    [][0]
+
+
 def meets_a_broken_shape(*_: Any) -> None:
     raise shapely.errors.GEOSException("TopologyException: side location conflict\nat 1 1")
 
 
-@pytest.mark.parametrize("broken", [divides_by_nothing, sleeps_too_long, meets_a_broken_shape])
+@pytest.mark.parametrize("broken", [divides_by_nothing, sleeps_too_long, has_a_bug, meets_a_broken_shape])
 def test_a_check_that_cannot_run_blocks_and_the_others_still_run(check: Check, broken: Callable[..., None]) -> None:
     dataset = dataclasses.replace(PARCELS, checks=(TableCheck(("MOVED",), broken), *PARCELS.checks))
     twice = alder()

@@ -178,6 +178,8 @@ def test_accepting_what_does_not_block_is_refused(deliver: Submit) -> None:
         deliver(alder(), accept={"NONSENSE": "because"})
     with pytest.raises(BadArgument, match="cannot be accepted"):
         deliver(alder(), accept={"GEOMETRY_MISSING": "because"})
+    with pytest.raises(BadArgument, match="cannot be accepted"):
+        deliver(alder(), accept={"CRS_UNKNOWN": "it would leave the town without parcels"})
 
 
 def test_another_towns_file_is_refused(deliver: Submit) -> None:
