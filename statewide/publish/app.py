@@ -53,6 +53,16 @@ _FILTER_CLASSES = [
     "http://www.opengis.net/spec/cql2/1.0/conf/property-property",
 ]
 """What our own items add to pygeoapi's list; QGIS pushes a filter down only if it reads the first two."""
+_OWN_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "filter": ("Condition on the properties in CQL2; answered as GeoJSON.", {"type": "string"}),
+    "filter-lang": ("How the filter is written.", {"type": "string", "enum": ["cql2-text", "cql2-json"]}),
+    "filter-crs": ("Coordinate system of the shapes in the filter; CRS84 if left out.", {"type": "string"}),
+    "sortby": ("Properties to sort by, each with - before it to sort downwards.", {"type": "string"}),
+    "resulttype": ("hits: only the number of features.", {"type": "string", "enum": ["results", "hits"]}),
+    "token": ("Where a page begins; from the link named next of the page before.", {"type": "string"}),
+}
+"""Parameters of `/items` that pygeoapi's document leaves out, or describes in a file elsewhere."""
+_NOT_OURS = ("/sortby.yaml", "/vendorSpecificParameters")
 _NOT_OFFERED = "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete"
 
 
@@ -204,4 +214,18 @@ def _openapi(config: dict[str, Any]) -> dict[str, Any]:
         "style": "form",
         "explode": False,
     }
+    for name, (description, schema) in _OWN_PARAMETERS.items():
+        parameters[name] = {
+            "name": name,
+            "in": "query",
+            "description": description,
+            "required": False,
+            "schema": schema,
+        }
+    for path, item in document["paths"].items():
+        if path.endswith("/items"):
+            # Out goes what points to a file elsewhere (sortby), and that any other word is taken: it is refused.
+            kept = [each for each in item["get"]["parameters"] if not each.get("$ref", "").endswith(_NOT_OURS)]
+            ours = [{"$ref": f"#/components/parameters/{name}"} for name in _OWN_PARAMETERS]
+            item["get"]["parameters"] = kept + ours
     return document

@@ -18,7 +18,7 @@ from statewide.errors import DatabaseNotReady, DatabaseUnavailable, LawError
 from statewide.publish.app import create_app, prepare
 from statewide.publish.collections import BEGIN, render_config
 from statewide.publish.guards import MAX_BODY, MAX_URL
-from statewide.publish.query import DEFAULT_LIMIT, MAX_LIMIT
+from statewide.publish.query import DEFAULT_LIMIT, MAX_LIMIT, PARAMETERS
 from statewide.publish.reading import open_pools
 from statewide.settings import ROOT, Settings
 from statewide.standard import load_standard
@@ -87,6 +87,19 @@ def test_a_page_holds_no_more_than_the_limit(client: TestClient) -> None:
     assert client.get(f"{PARCELS}?limit=1000000000").json()["numberReturned"] == 350
     limit = client.get("/openapi").json()["components"]["parameters"]["limit"]["schema"]
     assert limit["maximum"] == MAX_LIMIT
+
+
+def test_the_api_document_names_every_parameter(client: TestClient) -> None:
+    document = client.get("/openapi?f=json").json()
+    listed = document["paths"]["/collections/parcels/items"]["get"]["parameters"]
+    names = {each.get("name") or each["$ref"].rsplit("/", 1)[1] for each in listed}
+    assert set(PARAMETERS) <= names
+    assert "vendorSpecificParameters" not in names
+    assert "githubusercontent" not in json.dumps(listed)
+
+
+def test_what_depends_on_the_accepted_format_says_so(client: TestClient) -> None:
+    assert "accept" in client.get(PARCELS).headers["vary"].lower().split(", ")
 
 
 def test_other_sites_may_read(client: TestClient) -> None:

@@ -99,10 +99,8 @@ def test_qgis_reads_parcels_by_box(server: str, tmp_path: Path) -> None:
     assert {"parcel_uid", "location", "area_acres"} <= set(found["fields"])
 
 
-def screenshot(address: str, folder: Path, size: str) -> NDArray[np.uint8]:
-    """The page as rows of red, green and blue."""
-    picture = folder / "map.png"
-    run(
+def browse(address: str, folder: Path, *options: str) -> str:
+    return run(
         needed("chromium"),
         "--headless=new",
         "--no-sandbox",
@@ -112,11 +110,16 @@ def screenshot(address: str, folder: Path, size: str) -> NDArray[np.uint8]:
         "--ignore-gpu-blocklist",
         "--hide-scrollbars",
         f"--user-data-dir={folder / 'profile'}",
-        f"--window-size={size}",
         "--virtual-time-budget=20000",
-        f"--screenshot={picture}",
+        *options,
         address,
     )
+
+
+def screenshot(address: str, folder: Path, size: str) -> NDArray[np.uint8]:
+    """The page as rows of red, green and blue."""
+    picture = folder / "map.png"
+    browse(address, folder, f"--window-size={size}", f"--screenshot={picture}")
     raw = folder / "map.raw"
     run(
         needed("gdal_translate"),
@@ -155,3 +158,10 @@ def test_the_map_shows_parcels_over_flood_zones(server: str, tmp_path: Path, siz
     dark = pixels.astype(int).sum(axis=2) < 480
     assert 0.003 < dark.mean() < 0.25
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 500
+
+
+def test_the_map_says_what_did_not_load(server_without_database: str, tmp_path: Path) -> None:
+    page = browse(f"{server_without_database}/map", tmp_path, "--dump-dom")
+    hint = re.search(r'<p id="hint"([^>]*)>([^<]*)', page)
+    assert hint and "hidden" not in hint[1]
+    assert "did not load" in hint[2]

@@ -25,11 +25,15 @@ const ask = async (url) => {
   return answer.json();
 };
 
+// Something did not come. An empty place would look like one where nothing lies, so it is said until the page is loaded
+// again: MapLibre does not ask for a failed tile a second time.
+let incomplete = false;
+
 const narrow = () => window.matchMedia("(max-width: 700px)").matches;
 
 async function start() {
   if (narrow()) fold(true);
-  const [config, towns] = await Promise.all([ask("/map/config.json"), ask("/map/towns.json").catch(() => [])]);
+  const [config, towns] = await Promise.all([ask("/map/config.json"), ask("/map/towns.json").catch(() => { incomplete = true; return []; })]);
   const view = firstView(config, towns);
   const map = new maplibregl.Map({
     container: "map",
@@ -54,6 +58,12 @@ async function start() {
   const tell = () => hint(map, config);
   map.on("zoom", tell);
   map.on("load", tell);
+  map.on("error", ({ error }) => {
+    console.error(error);
+    incomplete = true;
+    tell();
+  });
+  tell();
   map.on("idle", () => {
     legends(map, config);
     document.body.dataset.idle = "true"; // for whoever takes a picture
@@ -283,15 +293,16 @@ function legends(map, config) {
       const sample = hatched.includes(code) ? swatch(codes[UNDER_HATCH].color, { hatch: color }) : swatch(color);
       list.append(element("li", { title: description || "" }, sample, label));
     }
-    if (id === "flood-zones" && !list.children.length) list.append(element("li", { textContent: "no zone drawn here: not mapped, or minimal" }));
+    if (id === "flood-zones" && !list.children.length && !incomplete) list.append(element("li", { textContent: "no zone drawn here: not mapped, or minimal" }));
   }
 }
 
 function hint(map, config) {
   const { minzoom, title } = config.collections.parcels || {};
   const needed = DRAWN.parcels.on && minzoom && map.getZoom() < minzoom;
-  byId("hint").hidden = !needed;
-  if (needed) byId("hint").textContent = `Zoom in or choose a town to see ${title.toLowerCase()}`;
+  byId("hint").hidden = !needed && !incomplete;
+  if (incomplete) byId("hint").textContent = "Parts of the map did not load: what is not drawn may be there. Load the page again in a moment.";
+  else if (needed) byId("hint").textContent = `Zoom in or choose a town to see ${title.toLowerCase()}`;
 }
 
 function listTowns(map, towns) {
