@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import os
+import re
 import sys
 import traceback
 from importlib.metadata import entry_points
@@ -18,7 +19,7 @@ from typing import Annotated
 import typer
 
 from statewide.console import emit, fail, progress
-from statewide.errors import EXIT_DONE, EXIT_INPUT, EXIT_PLATFORM, EXIT_REFUSED, StatewideError
+from statewide.errors import EXIT_DONE, EXIT_INPUT, EXIT_PLATFORM, EXIT_REFUSED, BadArgument, StatewideError
 from statewide.settings import ROOT, load_settings
 
 app = typer.Typer(
@@ -89,6 +90,9 @@ def serve(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
     workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    public_url: Annotated[
+        str | None, typer.Option(help="Address that others reach it by, behind a proxy; the links in answers name it.")
+    ] = None,
 ) -> None:
     """Serve OGC API Features and Tiles, and the map, on http://127.0.0.1:5000.
 
@@ -96,7 +100,10 @@ def serve(
     """
     from statewide.publish.app import serve as serve_forever
 
-    serve_forever(load_settings(), port=port, workers=workers, host=host)
+    if public_url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", public_url):
+        raise BadArgument(f"{public_url!r} is no address: give one such as https://land.example.gov.")
+    address = public_url.rstrip("/") if public_url else None
+    serve_forever(load_settings(), port=port, workers=workers, host=host, public_url=address)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -66,14 +67,19 @@ _NOT_OURS = ("/sortby.yaml", "/vendorSpecificParameters")
 _NOT_OFFERED = "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete"
 
 
-def serve(settings: Settings, port: int = 5000, workers: int = 1, host: str = "127.0.0.1") -> None:
+def serve(
+    settings: Settings, port: int = 5000, workers: int = 1, host: str = "127.0.0.1", public_url: str | None = None
+) -> None:
     """Serve until stopped.
+
+    Args:
+        public_url: the address under which the street reaches us, for the links in answers.
 
     Raises:
         DatabaseUnavailable: no database is configured.
         DatabaseNotReady: it answers, but `statewide init` has not been run.
     """
-    prepare(settings, f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{port}")
+    prepare(settings, public_url or f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{port}")
     os.environ["STATEWIDE_HOME"] = str(settings.home)
     os.environ["STATEWIDE_DATABASE_URL"] = settings.require_database_url()
     uvicorn.run(
@@ -102,7 +108,8 @@ def prepare(settings: Settings, url: str) -> None:
     config["server"]["templates"] = {"path": str(_HERE / "templates"), "static": str(_STATIC)}
     for collection_id, extent in _extents(settings, standard).items():
         config["resources"][collection_id]["extents"]["spatial"]["bbox"] = extent
-    run = settings.home / "run"
+    # A folder per address: two servers of one home must not read each other's.
+    run = settings.home / "run" / re.sub(r"[^a-zA-Z0-9.-]+", "-", url)
     run.mkdir(parents=True, exist_ok=True)
     (run / "pygeoapi-config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     (run / "openapi.json").write_text(json.dumps(_openapi(config)), encoding="utf-8")

@@ -353,3 +353,13 @@ def test_a_hole_or_a_part_that_is_gone_is_another_shape() -> None:
 def test_every_accepted_system_has_a_name() -> None:
     assert accepted_title(2234, STANDARD) == "NAD83 / Connecticut (ftUS)"
     assert accepted_title(9999, STANDARD) == "EPSG:9999"
+
+
+def test_what_falls_to_nothing_in_degrees_does_not_make_the_published_shape_invalid() -> None:
+    x, y = 1_000_000.0, 700_000.0
+    hair = [(x + 50, y + 50), (x + 50 + 1e-9, y + 50), (x + 50, y + 50 + 1e-9), (x + 50, y + 50)]
+    shape = shapely.MultiPolygon([shapely.Polygon(shapely.box(x, y, x + 100, y + 100).exterior, [hair])])
+    assert shape.is_valid
+    for published in published_shapes(np.array([shape], dtype=object), load_standard()):
+        assert published[0].is_valid
+        assert published[0].geom_type == "MultiPolygon"
