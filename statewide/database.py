@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, sql
 
-from statewide.errors import DatabaseNotReady, DatabaseUnavailable, StorageFull
+from statewide.errors import DatabaseBusy, DatabaseNotReady, DatabaseUnavailable, StorageFull
 from statewide.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -28,6 +28,7 @@ def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
     Raises:
         DatabaseUnavailable: PostgreSQL does not answer or went away.
         DatabaseNotReady: it answers, but `statewide init` has not been run.
+        DatabaseBusy: another writer holds what we need for longer than we wait.
         StorageFull: its disk is full.
     """
     url = settings.require_database_url() if role == OWNER else role_url(settings, role)
@@ -38,7 +39,11 @@ def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
         raise DatabaseNotReady("The database has no tables of ours yet: run `statewide init`.") from error
     except psycopg.errors.DiskFull as error:
         raise StorageFull("The database's disk is full; nothing was changed.") from error
-    except (psycopg.OperationalError, psycopg.errors.AdminShutdown) as error:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+        raise DatabaseBusy(
+            "Another command is writing the same town or layer; nothing was changed. Try again when it is done."
+        ) from error
+    except psycopg.OperationalError as error:
         if "password authentication failed" in str(error) or "does not exist" in str(error):
             raise DatabaseNotReady("The database is not set up for us: run `statewide init`.") from error
         raise DatabaseUnavailable(

@@ -9,6 +9,7 @@
         ├── LawError                        a file of schemas/ is wrong: says which and where
         ├── DatabaseUnavailable             no answer, or not ours
         ├── DatabaseNotReady                answers, but `statewide init` has not been run
+        ├── DatabaseBusy                    somebody else is writing the same town or layer
         ├── StorageFull                     no room to keep the original or to write
         └── LedgerUnbalanced                a bug of ours: rows or area went missing
 
@@ -17,6 +18,8 @@ Messages are one sentence for the person who must act, with no value from a conf
 """
 
 from __future__ import annotations
+
+import errno
 
 EXIT_DONE = 0
 EXIT_REFUSED = 1
@@ -64,9 +67,18 @@ class DatabaseNotReady(PlatformError):
     """PostgreSQL answers, but the platform's tables are not there or are of another version."""
 
 
+class DatabaseBusy(PlatformError):
+    """Somebody else holds the same town or layer for longer than we wait."""
+
+
 class StorageFull(PlatformError):
     """The disk has no room."""
 
 
 class LedgerUnbalanced(PlatformError):
     """Rows or area went in and did not come out; the load is rolled back."""
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether the system said that the disk, or our share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

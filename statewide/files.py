@@ -7,7 +7,6 @@ what was counted without it: a short reading is no exception but shows in ``Read
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -28,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from statewide.errors import StorageFull, UnreadableDelivery
+from statewide.errors import StorageFull, UnreadableDelivery, no_room
 from statewide.reading_limits import MIB, Limits, Unusable
 from statewide.sandbox import ENVIRONMENT
 from statewide.shapefile_bytes import ShapefileFacts, survey
@@ -70,10 +69,13 @@ class Layer:
 class Inspection:
     """``sha256`` is of the file's bytes; for a folder or a bare shapefile, of the lines ``sha256  name`` of its files.
 
+    ``path_name`` is the file's name as text, whatever its bytes. ``originals`` are the sender's own files: the one
+    that was named (or the folder), and the other parts of a bare shapefile.
     ``why`` says why ``layer`` was picked; ``isolation`` what the sandbox enforced and what it could not.
     """
 
     path_name: str
+    originals: tuple[Path, ...]
     sha256: str
     size_bytes: int
     kind: str
@@ -120,6 +122,7 @@ class _Map:
 
 @dataclass
 class _Delivery:
+    originals: tuple[Path, ...]
     sha256: str
     size_bytes: int
     members: list[Member]
@@ -179,7 +182,7 @@ def _named(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise UnreadableDelivery(f"{_printable(path.name)} may not be read by this user.") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if no_room(error):
             raise StorageFull("There is no room on the disk to unpack and read the delivery.") from error
         raise
 
@@ -230,19 +233,20 @@ def _open_delivery(path: Path, packed: Path, limits: Limits) -> _Delivery:
     kind = sniff(path)
     if kind == "zip":
         members = _unpack_twice(path, packed, limits)
-        return _Delivery(_sha256(path), size, members, _find_maps(members))
+        return _Delivery((path,), _sha256(path), size, members, _find_maps(members))
     if kind == "shapefile":
         same = [other for other in path.parent.iterdir() if other.stem.casefold() == path.stem.casefold()]
         parts = [Member(other.name, other) for other in sorted(same) if other.suffix.lower() in _SHAPEFILE_PARTS]
-        return _Delivery(*_sha256_of_all(parts), parts, _find_maps(parts))
+        originals = tuple(path.with_name(part.name) for part in parts)
+        return _Delivery(originals, *_sha256_of_all(parts), parts, _find_maps(parts))
     single = _Map(kind, path.stem, {"": path})
-    return _Delivery(_sha256(path), size, [Member(path.name, path)], [single])
+    return _Delivery((path,), _sha256(path), size, [Member(path.name, path)], [single])
 
 
 def _open_folder(folder: Path, limits: Limits) -> _Delivery:
-    members = []
+    members: list[Member] = []
     inner = f"{folder.name}/" if folder.suffix.lower() == ".gdb" else ""
-    for found in sorted(folder.rglob("*")):
+    for found in folder.rglob("*"):
         name = inner + found.relative_to(folder).as_posix()
         if found.is_symlink():
             raise Unusable("holds a link to another file; send the files themselves")
@@ -250,8 +254,9 @@ def _open_folder(folder: Path, limits: Limits) -> _Delivery:
             members.append(Member(name, found))
         if len(members) > limits.archive_entries:
             break
+    members.sort(key=lambda member: member.name)
     check_sizes([(member.name, _size(member)) for member in members], limits)
-    return _Delivery(*_sha256_of_all(members), members, _find_maps(members))
+    return _Delivery((folder,), *_sha256_of_all(members), members, _find_maps(members))
 
 
 def _unpack_twice(path: Path, packed: Path, limits: Limits) -> list[Member]:
@@ -350,7 +355,7 @@ def _stage(found: _Map, folder: Path, packed: Path, limits: Limits) -> None:
             found.warnings.append("The .prj does not hold a coordinate system and was left out.")
     found.staged = folder / "delivery.shp"
     cpg = _sidecar(found.parts[".cpg"], limits) if ".cpg" in found.parts else None
-    found.facts = survey(found.staged, cpg)
+    found.facts = survey(found.staged, cpg, limits.records)
     found.warnings += found.facts.warnings
 
 
@@ -506,7 +511,8 @@ def _facts(path: Path, delivery: _Delivery, result: dict[str, Any], room: Path) 
     layers = tuple(_layer(listed) for listed in result["layers"])
     warnings = [*found.warnings, *result["warnings"], *_tapped(room, layers)]
     return {
-        "path_name": path.name,
+        "path_name": os.fsencode(path.name).decode(errors="replace"),
+        "originals": delivery.originals,
         "sha256": delivery.sha256,
         "size_bytes": delivery.size_bytes,
         "kind": found.kind,
@@ -545,8 +551,7 @@ def _wkt(epsg: int) -> str:
 
 
 def _tapped(room: Path, layers: tuple[Layer, ...]) -> list[str]:
-    """The errors and warnings that GDAL kept to itself, alike ones once. Quoted values may be a person's: only the
-    names of layers and columns stay. Paths of this machine go."""
+    """The errors and warnings that GDAL kept to itself, alike ones once, without values and paths of this machine."""
     text = ""
     for log in sorted(room.glob("out-*/gdal.log")):
         with log.open("rb") as file:
@@ -555,13 +560,25 @@ def _tapped(room: Path, layers: tuple[Layer, ...]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for match in re.finditer(r"^CPLError: (.+)$", text, re.MULTILINE):
         said = re.sub(r"(?:/[^/\s:]+)+/([^/\s:]+)", r"\1", match[1]).replace(" delivery.", " ")
-        said = re.sub(r"'([^']*)'|\"([^\"]*)\"", lambda q: q[0] if (q[1] or q[2]) in known else "'…'", said)
+        said = _without_values(said, known)
         if "Non closed ring" not in said:  # said by the reader itself, with the number of them
             alike.setdefault(re.sub(r"[-\d.,]+", "#", said), []).append(said[:300])
     return [
         f"GDAL: {lines[0]}" + (f" (and {len(lines) - 1:,} more like it)" if len(lines) > 1 else "")
         for lines in list(alike.values())[:_MOST_TAPPED]
     ]
+
+
+def _without_values(said: str, known: set[str]) -> str:
+    """What GDAL quotes may be a person's, so only the names of layers and columns stay.
+
+    All from the first quote left to the last goes, for a value may hold one itself: ``Value 'O'BRIEN JANE' of …``
+    """
+    for name in known:
+        for quote in "'\"":
+            said = said.replace(f"{quote}{name}{quote}", f"‘{name}’")
+    said = re.sub(r"""(['"]).*\1""", "'…'", said)
+    return re.sub(r"(Invalid|Non-conformant) content for record .*", r"\1 content of a cell", said)
 
 
 def _counted(delivery: _Delivery, result: dict[str, Any]) -> tuple[int | None, str]:

@@ -67,19 +67,22 @@ class _Table:
     header: bytes
 
 
-def survey(shp: Path, cpg: str | None) -> ShapefileFacts:
+def survey(shp: Path, cpg: str | None, most_records: int) -> ShapefileFacts:
     """Survey ``shp`` and its .dbf and .shx siblings; writes the .shx when it is missing or does not fit.
 
     ``cpg`` is the text of the .cpg file, if there was one. Raises Unusable.
     """
     if shp.stat().st_size < _HEADER:
         raise Unusable("has a .shp without a header; export it again")
+    shx = shp.with_suffix(".shx")
+    if shx.is_file() and shx.stat().st_size > _HEADER + 8 * most_records:
+        raise _too_many(most_records)
     with shp.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _survey(shp, data, cpg)
+        return _survey(shp, data, cpg, most_records)
 
 
-def _survey(shp: Path, data: mmap.mmap, cpg: str | None) -> ShapefileFacts:
-    records = _walk(data)
+def _survey(shp: Path, data: mmap.mmap, cpg: str | None, most_records: int) -> ShapefileFacts:
+    records = _walk(data, most_records)
     table = _read_table(shp.with_suffix(".dbf"))
     warnings: list[str] = []
     shx = shp.with_suffix(".shx")
@@ -114,7 +117,7 @@ def _survey(shp: Path, data: mmap.mmap, cpg: str | None) -> ShapefileFacts:
     return ShapefileFacts(rows - int(gone.sum()), how, has_shape[~gone], encoding, encoding_how, tuple(warnings))
 
 
-def _walk(data: mmap.mmap) -> _Records:
+def _walk(data: mmap.mmap, most: int) -> _Records:
     offsets, lengths, shapes = [], [], []
     at = _HEADER
     end = len(data)
@@ -123,6 +126,8 @@ def _walk(data: mmap.mmap) -> _Records:
         length = int.from_bytes(data[at + 4 : at + 8], "big") * 2
         if length < 4 or at + 8 + length > end:
             break
+        if len(offsets) == most:  # an empty record is twelve bytes: a gigabyte of them would fill our memory
+            raise _too_many(most)
         offsets.append(at)
         lengths.append(length)
         shapes.append(_has_shape(data, at + 8, length))
@@ -130,6 +135,10 @@ def _walk(data: mmap.mmap) -> _Records:
         if at == declared_end:
             break
     return _Records(offsets, lengths, shapes, at in (end, declared_end))
+
+
+def _too_many(most: int) -> Unusable:
+    return Unusable(f"holds more than {most:,} records; send the parcels alone")
 
 
 def _has_shape(data: mmap.mmap, at: int, length: int) -> bool:
