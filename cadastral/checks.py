@@ -14,7 +14,7 @@ import shapely
 
 from statewide.database import Connection, read_sql
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
-from statewide.geometry import distances_ft, same_shape
+from statewide.geometry import SQFT_PER_ACRE, distances_ft, same_shape
 from statewide.intake import Rows
 from statewide.register import Town
 from statewide.staging import Staged
@@ -133,8 +133,8 @@ def shrinkage(connection: Connection, staged: Staged, rows: Rows, town: Town, lo
     if new_area < log.check("AREA_DROP").limits["share_min"] * old_area:
         log.add(
             "AREA_DROP",
-            new_acres=plain_number(new_area / 43560),
-            old_acres=plain_number(old_area / 43560),
+            new_acres=plain_number(new_area / SQFT_PER_ACRE),
+            old_acres=plain_number(old_area / SQFT_PER_ACRE),
             share=plain_share(new_area / old_area),
         )
 

@@ -6,8 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import shapely
 import typer
 
 from cadastral.parcels import PARCELS
@@ -18,7 +16,7 @@ from statewide.crosswalk import propose
 from statewide.database import connect
 from statewide.errors import EXIT_REFUSED, BadArgument
 from statewide.findings import plain_count, plain_share
-from statewide.intake import Outcome, Request
+from statewide.intake import Outcome, Request, delivered_shapes
 from statewide.ledger import history as submissions
 from statewide.register import find_town, locate
 from statewide.settings import load_settings
@@ -47,11 +45,15 @@ def inspect(file: File, layer: Layer = None, json: Json = False) -> None:
         reading = files.read(file, work=Path(work), layer=layer)
     columns = reading.table.drop_columns(["row_no", "geometry"])
     crosswalk = propose(standard, standard.table(PARCELS.table), columns)
-    shapes = np.asarray(shapely.from_wkb(reading.table.column("geometry").to_numpy()), dtype=object)
-    place = locate(shapes, reading.layer.crs_epsg, standard)
+    place = locate(delivered_shapes(reading), reading.layer.crs_epsg, standard)
     result: dict[str, Any] = {
         "outcome": "ok",
-        "file": {"name": file.name, "sha256": reading.sha256, "bytes": reading.size_bytes, "kind": reading.kind},
+        "file": {
+            "name": reading.path_name,
+            "sha256": reading.sha256,
+            "bytes": reading.size_bytes,
+            "kind": reading.kind,
+        },
         "layers": [
             {
                 "name": each.name,
@@ -162,6 +164,7 @@ def _outcome_text(outcome: Outcome) -> str:
     counts = outcome.log.counts()
     shown = ", ".join(f"{code} {count:,}" for code, count in counts.items())
     lines.append(f"  findings  {shown or 'none'}")
+    lines += [f"  behind    {name}: {why}" for name, why in summary.get("behind", {}).items()]
     lines.append(f"  report    {summary['report']}/report.html")
     lines.append(f"  took      {summary['seconds']['total']:.1f} s")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """A town's polygons → `cadastral.parcel`: what is peculiar to parcels on the walk through the hall.
 
-numbers and links normalised, the town's words classed, each row asked whether it belongs here
+Numbers and links are normalised, the town's words classed, and each row is asked whether it belongs here.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from psycopg import sql
 from statewide.conform import conform
 from statewide.crosswalk import propose
 from statewide.database import Connection
-from statewide.ddl import SHAPES, stored_columns
+from statewide.ddl import LONLAT_SRID, shape_srids, stored_columns
 from statewide.errors import BadArgument, UnreadableDelivery
 from statewide.files import Reading, read
 from statewide.findings import FindingLog
@@ -64,8 +64,7 @@ class ZoneClasses:
             for code in code_list.codes
             for variant in code.variants
         )
-        rank = {code.code: code.rank for code in code_list.codes if code.rank is not None}
-        return cls(rank, lines)
+        return cls(code_list.ranks(), lines)
 
     def classify(self, zone: str | None, subtype: str | None) -> tuple[str, str | None]:
         """Class of a zone and its subtype, and the line of the list that says so.
@@ -112,7 +111,7 @@ def load_flood_zones(
     say(f"Reading {path.name}")
     reading = _read_layer(path, work, ZONES_LAYER)
     panels = _read_layer(coverage, work, PANELS_LAYER) if coverage else None
-    load = _Load(version, effective_on, path.name, reading.sha256, panels.sha256 if panels else None)
+    load = _Load(version, effective_on, reading.path_name, reading.sha256, panels.sha256 if panels else None)
     lock_town(connection, LAYER, "statewide")
     known = _current_summary(connection, load)
     if known:
@@ -124,8 +123,8 @@ def load_flood_zones(
         "layer": LAYER,
         "version": version,
         "effective_on": str(effective_on) if effective_on else None,
-        "file": path.name,
-        "coverage": _coverage_sentence(coverage),
+        "file": reading.path_name,
+        "coverage": _coverage_sentence(panels),
         **counts,
     }
     say(f"Writing {len(zones)} zones")
@@ -152,9 +151,9 @@ class _Load:
         return uuid.uuid5(_NAMESPACE, "/".join(map(str, parts)))
 
 
-def _coverage_sentence(coverage: Path | None) -> str:
-    if coverage:
-        return f"Mapped is what lies in the polygons of {coverage.name} or in a zone; all else is `not mapped`."
+def _coverage_sentence(panels: Reading | None) -> str:
+    if panels:
+        return f"Mapped is what lies in the polygons of {panels.path_name} or in a zone; all else is `not mapped`."
     return "No coverage was given: what lies in no zone of this file is `not mapped`, not free of hazard."
 
 
@@ -188,8 +187,8 @@ def _read_layer(path: Path, work: Path, name: str) -> Reading:
     short = reading.rows_counted is not None and reading.rows_read < reading.rows_counted
     if short or reading.geometries_lost or reading.broken_rows:
         raise UnreadableDelivery(
-            f"{path.name} is damaged: {reading.rows_read:,} of {reading.rows_counted or '?'} rows could be read and "
-            f"{reading.geometries_lost:,} shapes are lost; fetch it again."
+            f"{reading.path_name} is damaged: {reading.rows_read:,} of {reading.rows_counted or '?'} rows could be read"
+            f" and {reading.geometries_lost:,} shapes are lost; fetch it again."
         )
     return reading
 
@@ -256,7 +255,7 @@ def _place(standard: Standard, reading: Reading) -> tuple[Shapes, list[dict[str,
 def _state(standard: Standard) -> shapely.Polygon:
     """The State's extent in the storage CRS, near enough to tell another state or another unit."""
     in_degrees = np.array([shapely.box(*standard.header.extent.bbox)], dtype=object)
-    return to_storage(in_degrees, 4326, standard)[0]
+    return to_storage(in_degrees, LONLAT_SRID, standard)[0]
 
 
 def _in_feet(rows: pa.Table) -> tuple[pa.Table, dict[str, int]]:
@@ -365,15 +364,16 @@ def _replace_zones(connection: Connection, standard: Standard, zones: pa.Table, 
 def _write_coverage(connection: Connection, standard: Standard, shapes: Shapes, load_id: uuid.UUID) -> None:
     connection.execute("DELETE FROM resilience.hazard_coverage WHERE layer_load_id = %s", [load_id])
     lonlat, mercator = published_shapes(shapes, standard)
+    srids = shape_srids(standard)
     statement = sql.SQL(
         "INSERT INTO resilience.hazard_coverage (hazard_coverage_uid, layer_load_id, {}) VALUES"
-        " (%s, %s, ST_GeomFromWKB(%s, %s), ST_GeomFromWKB(%s, 4326), ST_GeomFromWKB(%s, 3857))"
-    ).format(sql.SQL(", ").join(sql.Identifier(name) for name in SHAPES))
+        " (%s, %s, ST_GeomFromWKB(%s, {}), ST_GeomFromWKB(%s, {}), ST_GeomFromWKB(%s, {}))"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, srids)), *map(sql.Literal, srids.values()))
     with connection.cursor() as cursor:
         cursor.executemany(
             statement,
             [
-                (uuid.uuid5(load_id, f"coverage/{at}"), load_id, plain, standard.header.storage_crs, degrees, metres)
+                (uuid.uuid5(load_id, f"coverage/{at}"), load_id, plain, degrees, metres)
                 for at, (plain, degrees, metres) in enumerate(
                     zip(*(shapely.to_wkb(array) for array in (shapes, lonlat, mercator)), strict=True)
                 )

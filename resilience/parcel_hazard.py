@@ -55,8 +55,7 @@ class Severity:
     @classmethod
     def of(cls, standard: Standard) -> Severity:
         """From the law."""
-        codes = standard.code_lists["flood_zone_class"].codes
-        return cls({code.code: code.rank for code in codes if code.rank is not None})
+        return cls(standard.code_lists["flood_zone_class"].ranks())
 
     def is_known(self, zone_class: str) -> bool:
         """Whether the class says how much hazard there is."""

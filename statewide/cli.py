@@ -6,12 +6,9 @@ sentence on standard error and the exit code of its family; a traceback is a bug
 
 from __future__ import annotations
 
-import datetime as dt
-import errno
 import os
 import re
 import sys
-import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +16,8 @@ from typing import Annotated
 import typer
 
 from statewide.console import emit, fail, progress
-from statewide.errors import EXIT_DONE, EXIT_INPUT, EXIT_PLATFORM, EXIT_REFUSED, BadArgument, StatewideError
+from statewide.errors import EXIT_DONE, EXIT_INPUT, EXIT_PLATFORM, EXIT_REFUSED, BadArgument, StatewideError, no_room
+from statewide.faults import keep_trace
 from statewide.settings import ROOT, load_settings
 
 app = typer.Typer(
@@ -138,18 +136,6 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(EXIT_DONE)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        if no_room(error):
             fail("The disk is full; nothing was changed.", EXIT_PLATFORM)
-        fail(f"This is a fault of ours ({type(error).__name__}). {_keep_trace(error)}", EXIT_PLATFORM)
-
-
-def _keep_trace(error: Exception) -> str:
-    """Put the trace where only the owner reads it, for it may quote a value, and say where."""
-    try:
-        folder = load_settings().home / "faults"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = folder / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.txt"
-        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        return f"Please report it; the trace is in {file}."
-    except OSError:
-        return "Please report it; the trace could not be written."
+        fail(keep_trace(load_settings().home, error), EXIT_PLATFORM)

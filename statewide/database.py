@@ -6,7 +6,7 @@ No SQL of a domain here; longer SQL lies in the ``sql/`` folder of the package t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from typing import Any
 
@@ -33,7 +33,8 @@ def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
     """
     url = settings.require_database_url() if role == OWNER else role_url(settings, role)
     try:
-        with psycopg.connect(url, connect_timeout=5, application_name="statewide") as connection:
+        # psycopg leaves the connection open when its commit fails, hence `closing`.
+        with closing(psycopg.connect(url, connect_timeout=5, application_name="statewide")) as connection, connection:
             yield connection
     except psycopg.errors.UndefinedTable as error:
         raise DatabaseNotReady("The database has no tables of ours yet: run `statewide init`.") from error

@@ -70,6 +70,11 @@ def has_shapes(table: Table) -> bool:
     return table.geometry is not None and table.geometry.taken_from is None
 
 
+def shape_srids(standard: Standard) -> dict[str, int]:
+    """The stored shapes, each with the coordinate system that it is in."""
+    return dict(zip(SHAPES, (standard.header.storage_crs, LONLAT_SRID, MERCATOR_SRID), strict=True))
+
+
 def sql_type(field: StandardField) -> str:
     """PostgreSQL type of a field."""
     return _SQL_TYPES[field.type]
@@ -124,7 +129,7 @@ def _columns(standard: Standard, table: Table, *, checked: bool) -> Iterator[tup
         yield field.name, sql_type(field) + required + (_column_checks(field) if checked else "")
     if has_shapes(table):
         assert table.geometry is not None
-        for shape, srid in zip(SHAPES, (standard.header.storage_crs, LONLAT_SRID, MERCATOR_SRID), strict=True):
+        for shape, srid in shape_srids(standard).items():
             yield shape, f"geometry({table.geometry.type}, {srid})" + (" NOT NULL" if checked else "")
     if table.history:
         for name, (definition, _) in VERSION_COLUMNS.items():
@@ -158,10 +163,12 @@ def _table(standard: Standard, table: Table) -> str:
         if field.references:
             other = standard.table(field.references)
             constraint = f"{table.name}_{field.name}_fkey"
+            # Not dropped and added anew: that would read the whole table again at every `statewide init`.
             lines.append(
-                f"ALTER TABLE {full_name} DROP CONSTRAINT IF EXISTS {constraint}, ADD CONSTRAINT {constraint}\n"
+                f"DO $$ BEGIN\n    ALTER TABLE {full_name} ADD CONSTRAINT {constraint}\n"
                 f"    FOREIGN KEY ({field.name}) REFERENCES {other.schema_name}.{other.name} ({other.key})"
-                + (" ON DELETE CASCADE;" if table.geometry and table.geometry.taken_from == other.name else ";")
+                + (" ON DELETE CASCADE" if table.geometry and table.geometry.taken_from == other.name else "")
+                + ";\nEXCEPTION WHEN duplicate_object THEN NULL;\nEND $$;"
             )
     for columns in table.indexes:
         name = f"{table.name}_{'_'.join(columns)}_idx"

@@ -460,10 +460,20 @@ def _open_folder(folder: Path, world: World) -> None:
     """
     label = folder / "world.json"
     if folder.exists() and any(folder.iterdir()):
-        if not label.is_file():
+        known = _key_in(label)
+        if known is None or known.keys() != world.key.keys():
             raise BadArgument(f"The folder {folder} holds other files; name a new or an empty one.")
-        if json.loads(label.read_text()) == world.key:
+        if known == world.key:
             return
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     label.write_text(json.dumps(world.key) + "\n")
+
+
+def _key_in(label: Path) -> dict[str, Any] | None:
+    """What the label says; None where there is none of ours, for others call their maps ``world.json`` too."""
+    try:
+        known = json.loads(label.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return known if isinstance(known, dict) else None

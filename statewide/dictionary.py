@@ -166,7 +166,7 @@ def _limits(field: StandardField) -> str:
 
 def _withheld(standard: Standard) -> Iterator[str]:
     yield from ("", f'<a id="{_WITHHELD}"></a>', "## Columns that are never published", "")
-    yield "These columns name persons. They are stripped at the door: no file, tile, page or report carries them."
+    yield "These columns name persons. They are stripped at the door: no table, tile, page or report carries them."
     yield from ("", "| What | Recognised as |", "|---|---|")
     yield from (_row((column.title, _names(column.synonyms))) for column in standard.header.withheld)
 

@@ -577,7 +577,7 @@ def _without_values(said: str, known: set[str]) -> str:
     for name in known:
         for quote in "'\"":
             said = said.replace(f"{quote}{name}{quote}", f"‘{name}’")
-    said = re.sub(r"""(['"]).*\1""", "'…'", said)
+    said = re.sub(r"""['"].*['"]|['"].*""", "'…'", said)
     return re.sub(r"(Invalid|Non-conformant) content for record .*", r"\1 content of a cell", said)
 
 

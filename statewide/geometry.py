@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 NEAR_TOWN_FT = 2000.0
 """How far outside of its town's outline a shape still counts as in place: outlines are an index map."""
+SQFT_PER_ACRE = 43_560
 _SAMPLE = 2000
 _WEB_MERCATOR_RADIUS = 6378137.0
 _FARTHEST = 1e8

@@ -9,15 +9,12 @@ hall's. An exception stops the walk and leaves the last good data; a finding is 
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import math
-import os
-import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -33,7 +30,8 @@ from statewide import files, ledger
 from statewide.conform import conform
 from statewide.crosswalk import Crosswalk, propose, read_reviewed
 from statewide.database import Connection, connect
-from statewide.errors import BadArgument, InputError, StatewideError, StorageFull
+from statewide.errors import BadArgument, PlatformError, StatewideError, StorageFull, no_room
+from statewide.faults import keep_trace
 from statewide.findings import FindingLog, plain_number, plain_share
 from statewide.geometry import (
     CrsDecision,
@@ -167,21 +165,24 @@ def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) ->
         with clock.step("read"):
             reading = files.read(request.file, work=Path(work), layer=request.layer)
         rows, facts = walk.prepare(reading, saved)
-    with connect(settings) as connection:
+    # The report is written before the commit, so that one that cannot be written leaves everything as it was, and it
+    # appears after it, so that it never tells of what did not happen.
+    with ExitStack() as after_commit, connect(settings) as connection:
         lock_town(connection, dataset.table, town.cousub_fips)
         verdict = walk.judge(connection, rows)
         summary = walk.summary(reading, rows, facts, verdict)
         if request.publish:
             with clock.step("replace"):
-                walk.record(connection, rows, verdict, summary)
-        # Before the commit: a report that cannot be written leaves everything as it was.
+                walk.record(connection, reading, rows, verdict, summary)
         with clock.step("report"):
-            walk.report(reading, rows, verdict, summary)
+            after_commit.enter_context(
+                write_report(Path(summary["report"]), walk.report(reading, rows, verdict, summary))
+            )
         if not request.publish:
             connection.rollback()
-    if summary["outcome"] == "published":
+    if request.publish and not verdict.blocking:
         with clock.step("overlays"):
-            _tell_the_rooms(settings, dataset, town, say)
+            summary["behind"] = _tell_the_rooms(settings, dataset, town, say)
     summary["seconds"] = clock.seconds()
     return Outcome(summary, log)
 
@@ -240,7 +241,7 @@ class _Walk:
     def prepare(self, reading: files.Reading, saved: Mapping[str, str]) -> tuple[Rows, dict[str, int]]:
         """Crosswalk, geometry and conform: the rows under the standard's names, and facts of the file as given."""
         with self.clock.step("geometry"):
-            delivered = _shapes(reading)
+            delivered = delivered_shapes(reading)
             facts = _shape_facts(reading, delivered)
         source = reading.table.drop_columns(["geometry"])
         with self.clock.step("crosswalk"):
@@ -318,7 +319,7 @@ class _Walk:
             "largest_shift_ft": round(lineage.largest_shift_ft, 4),
             "facts": dict(facts),
             "file": {
-                "name": os.fsencode(self.request.file.name).decode(errors="replace"),  # it may be no UTF-8
+                "name": reading.path_name,
                 "sha256": reading.sha256,
                 "bytes": reading.size_bytes,
                 "kind": reading.kind,
@@ -329,10 +330,17 @@ class _Walk:
             "report": str(self.request.out or self.settings.reports / self.submission),
         }
 
-    def record(self, connection: Connection, rows: Rows, verdict: _Verdict, summary: dict[str, Any]) -> None:
+    def record(
+        self,
+        connection: Connection,
+        reading: files.Reading,
+        rows: Rows,
+        verdict: _Verdict,
+        summary: dict[str, Any],
+    ) -> None:
         """Write what the gate decided; everything in the one transaction of the caller."""
         srid = self.standard.header.storage_crs
-        _keep_original(self.settings, self.request.file, summary["file"]["sha256"])
+        _keep_original(self.settings, reading)
         ledger.record_submission(
             connection,
             summary,
@@ -354,34 +362,42 @@ class _Walk:
         ledger.record_publication(connection, summary, renew=changed, publication_id=new_uid())
         ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping)
 
-    def report(self, reading: files.Reading, rows: Rows, verdict: _Verdict, summary: dict[str, Any]) -> None:
-        """Write the report folder."""
-        write_report(
-            Path(summary["report"]),
-            ReportInput(
-                summary=summary,
-                log=self.log,
-                town_outline=self.town.outline,
-                row_no=rows.row_no,
-                shapes=rows.shapes,
-                given=rows.given,
-                held=verdict.held,
-                label_field=self.dataset.label,
-                label=lambda row_no: rows.label(row_no, self.dataset.label),
-                columns=rows.crosswalk.account(),
-                scores=rows.crosswalk.scores,
-                noun=self.dataset.noun,
-                received_at=self.received_at,
-                accepted=dict(self.request.accept),
-                isolation=reading.isolation,
-            ),
+    def report(self, reading: files.Reading, rows: Rows, verdict: _Verdict, summary: dict[str, Any]) -> ReportInput:
+        """What the report is made of."""
+        return ReportInput(
+            summary=summary,
+            log=self.log,
+            town_outline=self.town.outline,
+            row_no=rows.row_no,
+            shapes=rows.shapes,
+            given=rows.given,
+            held=verdict.held,
+            label_field=self.dataset.label,
+            label=lambda row_no: rows.label(row_no, self.dataset.label),
+            columns=rows.crosswalk.account(),
+            scores=rows.crosswalk.scores,
+            noun=self.dataset.noun,
+            received_at=self.received_at,
+            accepted=dict(self.request.accept),
+            isolation=reading.isolation,
         )
 
 
-def _tell_the_rooms(settings: Settings, dataset: Dataset, town: Town, say: Say) -> None:
-    """Call what hangs on ``statewide.after_publication``: overlays of the town's changed rows."""
+def _tell_the_rooms(settings: Settings, dataset: Dataset, town: Town, say: Say) -> dict[str, str]:
+    """Call what hangs on ``statewide.after_publication``: overlays of the town's changed rows.
+
+    The rows are live by now and stay so: what fails here is named with its reason, and tried again at the next
+    delivery, also at one that changes nothing.
+    """
+    behind = {}
     for entry in sorted(entry_points(group="statewide.after_publication"), key=lambda point: point.name):
-        entry.load()(settings, dataset.table, town, say)
+        try:
+            entry.load()(settings, dataset.table, town, say)
+        except StatewideError as error:
+            behind[entry.name] = str(error)
+        except Exception as error:
+            behind[entry.name] = keep_trace(settings.home, error)
+    return behind
 
 
 def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> None:
@@ -398,7 +414,7 @@ def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> No
             raise BadArgument(f'Accepting {code} needs a reason that others can read: --reason "…".')
 
 
-def _shapes(reading: files.Reading) -> Shapes:
+def delivered_shapes(reading: files.Reading) -> Shapes:
     """The delivered shapes, in the file's own coordinates; a corner that is no number is found later, by `repair`."""
     with np.errstate(invalid="ignore"):
         return np.asarray(shapely.from_wkb(reading.table.column("geometry").to_numpy()), dtype=object)
@@ -432,9 +448,7 @@ def _file_findings(log: FindingLog, reading: files.Reading, dataset: Dataset, to
             lost=reading.geometries_lost,
         )
     for complaint in reading.warnings:
-        # GDAL may quote a cell, and the cell may hold a person.
-        shown = re.sub(r"""(['"]).*?\1""", "“…”", complaint) if crosswalk.withheld else complaint
-        log.add("RECORD_UNREADABLE", complaint=shown)
+        log.add("RECORD_UNREADABLE", complaint=complaint)
     if not any(name in crosswalk.mapping for name in dataset.any_of):
         wanted = " or ".join(dict.fromkeys(table.field(name).maps_to.get("ct_layer", name) for name in dataset.any_of))
         log.add("KEY_COLUMN_MISSING", wanted=wanted, columns=columns, source=source)
@@ -556,24 +570,33 @@ def _balance(connection: Connection, rows: Rows, held: Mapping[int, list[str]]) 
     )
 
 
-def _keep_original(settings: Settings, file: Path, sha256: str) -> None:
-    """Keep the delivered bytes once, by their SHA-256; a folder (bare FileGDB) is kept as a folder.
+def _keep_original(settings: Settings, reading: files.Reading) -> None:
+    """Keep the delivered bytes once, by their SHA-256; a folder (bare FileGDB) and the parts of a bare shapefile are
+    kept as a folder.
 
     Raises:
         StorageFull: no room.
+        PlatformError: the store may not be written.
     """
-    target = settings.store / sha256[:2] / sha256
+    target = settings.store / reading.sha256[:2] / reading.sha256
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{new_uid()}")
+    first, *others = reading.originals
     try:
-        if file.is_dir():
-            shutil.copytree(file, partial)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if first.is_dir():
+            shutil.copytree(first, partial)
+        elif others:
+            partial.mkdir()
+            for part in (first, *others):
+                shutil.copyfile(part, partial / part.name)
         else:
-            shutil.copyfile(file, partial)
+            shutil.copyfile(first, partial)
         partial.rename(target)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if no_room(error):
             raise StorageFull("There is no room to keep the delivered file; nothing was changed.") from error
-        raise InputError(f"The file {file.name} could not be kept: {error.strerror}.") from error
+        raise PlatformError(
+            f"The file {reading.path_name} could not be kept ({error.strerror}); nothing was changed."
+        ) from error

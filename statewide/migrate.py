@@ -1,7 +1,8 @@
 """Create or migrate the database: numbered steps once each, then the law's tables, views, authority lists and grants.
 
 Everything here is safe to repeat and runs as the owner in one transaction under a lock, so two `statewide init`
-at once do the work once, and readers see the old views until the new ones are whole.
+at once do the work one after the other. It waits for deliveries that are being written; readers wait for it, a second
+or two, and then see the new views whole.
 """
 
 from __future__ import annotations

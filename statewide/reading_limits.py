@@ -17,7 +17,8 @@ class Limits:
     A file geodatabase is a folder of about eight files a table, hence the many entries; a .dbf is mostly blanks
     and shrinks thirty to sixty fold, hence the ratio. 200,000 parcels take one to three seconds, as GeoJSON, the
     slowest, some twenty: a file that needs three minutes of processor time plays with its reader. The whole State has
-    some 1.3 million parcels, so five million records of a shapefile are no map. Address space is not memory in use: Python, Arrow and GDAL reserve more than 1 GiB of it before the first row.
+    some 1.3 million parcels: a shapefile of more than five million records is none of a town. Address space is not
+    memory in use: Python, Arrow and GDAL reserve more than 1 GiB of it before the first row.
     """
 
     delivery_bytes: int = 1024 * MIB

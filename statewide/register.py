@@ -19,6 +19,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from statewide.database import Connection
+from statewide.ddl import LONLAT_SRID, shape_srids
 from statewide.errors import UnknownTown
 from statewide.geometry import Shapes, points_in_storage, published_shapes, sample_points, to_storage
 from statewide.standard import Standard, schemas_folder
@@ -55,7 +56,7 @@ def authority_outlines(standard: Standard) -> Shapes:
         feature["properties"]["cousub_fips"]: shape(feature["geometry"]) for feature in json.loads(text)["features"]
     }
     ordered = np.array([outlines[town.cousub_fips] for town in standard.municipalities], dtype=object)
-    return to_storage(ordered, 4326, standard)
+    return to_storage(ordered, LONLAT_SRID, standard)
 
 
 def locate(shapes: Shapes, declared: int | None, standard: Standard) -> Place | None:
@@ -147,21 +148,20 @@ def _upsert(
     outline = shapely.multipolygons([outline]) if outline.geom_type == "Polygon" else outline
     lonlat, mercator = published_shapes(np.array([outline], dtype=object), standard)
     columns = [field.name for field in table.base_fields if field.name in values]
-    shapes = {"geom": outline, "geom_lonlat": lonlat[0], "geom_mercator": mercator[0]}
-    srids = {"geom": standard.header.storage_crs, "geom_lonlat": 4326, "geom_mercator": 3857}
-    names = [sql.Identifier(column) for column in (*columns, *shapes)]
+    srids = shape_srids(standard)
+    names = [sql.Identifier(column) for column in (*columns, *srids)]
     statement = sql.SQL(
         "INSERT INTO {table} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {sets}"
     ).format(
         table=sql.Identifier(table.schema_name, table.name),
         names=sql.SQL(", ").join(names),
         values=sql.SQL(", ").join(
-            [*(sql.Placeholder() for _ in columns), *(sql.SQL("ST_GeomFromWKB(%s, %s)") for _ in shapes)]
+            [*(sql.Placeholder() for _ in columns), *(sql.SQL("ST_GeomFromWKB(%s, %s)") for _ in srids)]
         ),
         key=sql.Identifier(table.key),
         sets=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(column) for column in names),
     )
     parameters: list[Any] = [values[column] for column in columns]
-    for column, geometry in shapes.items():
-        parameters += [shapely.to_wkb(geometry), srids[column]]
+    for geometry, srid in zip((outline, lonlat[0], mercator[0]), srids.values(), strict=True):
+        parameters += [shapely.to_wkb(geometry), srid]
     connection.execute(statement, parameters)

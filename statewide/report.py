@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import functools
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import groupby
@@ -26,14 +28,13 @@ from markupsafe import Markup
 from shapely.geometry.base import BaseGeometry
 
 from statewide.crosswalk import Score
-from statewide.errors import BadArgument, StorageFull
+from statewide.errors import BadArgument, StorageFull, no_room
 from statewide.findings import FindingLog, plain_number, plain_share
-from statewide.geometry import Shapes, accepted_title
+from statewide.geometry import SQFT_PER_ACRE, Shapes, accepted_title
 from statewide.report_files import PlacedFindings, place_findings, write_csv, write_gpkg, write_json
 from statewide.report_map import CloseUps, Mark, TownMap, town_map
 from statewide.standard import SEVERITIES, Owner, Severity, StandardField
 
-SQFT_PER_ACRE = 43560
 _ROWS_SHOWN: dict[Severity, int] = {"BLOCK": 25, "ERROR": 25, "WARN": 25, "NOTE": 8}
 _CLOSE_UPS_SHOWN = 4
 _VALUE_SHOWN = 80
@@ -105,30 +106,47 @@ class ReportInput:
     isolation: tuple[str, ...]
 
 
-def write_report(folder: Path, report: ReportInput) -> None:
-    """Write the four files, beside the folder first: it appears whole, or its files are replaced one by one.
+@contextmanager
+def write_report(folder: Path, report: ReportInput) -> Iterator[None]:
+    """Write the four files beside the folder; when the block ends well they move in, when it does not, they go.
+
+    The folder appears whole, or its files are replaced one by one.
 
     Raises:
-        BadArgument: the folder is a file, or may not be written.
+        BadArgument: the folder is a file, or may not be written; said before the block begins.
         StorageFull: no room.
     """
     folder = folder.absolute()
     partial = folder.with_name(f".{folder.name}.{report.summary['submission']}")
     try:
-        partial.mkdir(parents=True)
-        _write_files(partial, report)
-        if folder.is_dir():
-            # Other files may live there too, so they stay. The page comes last: it links to the others.
-            for file in sorted(partial.iterdir(), key=lambda path: path.suffix == ".html"):
-                file.replace(folder / file.name)
-        else:
-            partial.rename(folder)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StorageFull("There is no room to write the report.") from error
-        raise BadArgument(f"The report cannot be written to {folder}: {error.strerror}.") from error
+        with _told(folder):
+            if folder.exists() and not folder.is_dir():
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+            partial.mkdir(parents=True)
+            _write_files(partial, report)
+        yield
+        with _told(folder):
+            if folder.is_dir():
+                # Other files may live there too, so they stay. The page comes last: it links to the others.
+                for file in sorted(partial.iterdir(), key=lambda path: path.suffix == ".html"):
+                    file.replace(folder / file.name)
+            else:
+                partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Turn what went wrong with the disk into the sentence for whoever named the folder."""
+    try:
+        yield
+    except OSError as error:
+        if no_room(error):
+            raise StorageFull("There is no room to write the report.") from error
+        raise BadArgument(f"The report cannot be written to {folder}: {error.strerror}.") from error
 
 
 def _write_files(folder: Path, report: ReportInput) -> None:
@@ -506,7 +524,8 @@ def _position(report: ReportInput) -> list[str]:
     share = plain_share(crs["share_in_town"])
     said = [f"Coordinate system: {name}."]
     if crs["how"] == "declared":
-        fits = "and it fits: read so," if crs["share_in_town"] >= 0.5 else "but read so,"
+        enough = report.log.check("WRONG_PLACE").limits["share_min"]
+        fits = "and it fits: read so," if crs["share_in_town"] >= enough else "but read so,"
         said.append(f"The file says so itself, {fits} {share} of the shapes lie in {town}.")
     else:
         said.append(

@@ -53,11 +53,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class TownMap:
-    """The drawing, and how many shapes and marks lie off its edge."""
+    """The drawing, and how many shapes lie off its edge."""
 
     svg: str
     shapes_off: int
-    marks_off: int
 
 
 def town_map(outline: BaseGeometry, shapes: Shapes, marks: Sequence[Mark]) -> TownMap:
@@ -81,7 +80,7 @@ def town_map(outline: BaseGeometry, shapes: Shapes, marks: Sequence[Mark]) -> To
     for severity in reversed(SEVERITIES):
         body.extend(_marks([mark for mark in drawn if mark.severity == severity], severity, view))
     body += [_scale_bar(view, 30, 24), _north_arrow(view)]
-    return TownMap(view.svg("".join(body), "map"), int((~inside).sum()), int((~seen).sum()))
+    return TownMap(view.svg("".join(body), "map"), int((~inside).sum()))
 
 
 class CloseUps:

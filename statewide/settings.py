@@ -60,9 +60,11 @@ class Settings:
         if role not in known:
             known[role] = secrets.token_urlsafe(24)
             self.home.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as handle:
+            # Written beside and moved: a server that starts meanwhile must not read half a file.
+            partial = path.with_name(f"{path.name}.{os.getpid()}")
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
                 json.dump(known, handle)
+            partial.replace(path)
         return known[role]
 
 

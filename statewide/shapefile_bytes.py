@@ -118,7 +118,9 @@ def _survey(shp: Path, data: mmap.mmap, cpg: str | None, most_records: int) -> S
 
 
 def _walk(data: mmap.mmap, most: int) -> _Records:
-    offsets, lengths, shapes = [], [], []
+    offsets: list[int] = []
+    lengths: list[int] = []
+    shapes: list[bool] = []
     at = _HEADER
     end = len(data)
     declared_end = int.from_bytes(data[24:28], "big") * 2

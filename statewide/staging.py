@@ -16,7 +16,7 @@ import shapely
 from psycopg import sql
 
 from statewide.database import Connection
-from statewide.ddl import LONLAT_SRID, MERCATOR_SRID, SHAPES
+from statewide.ddl import SHAPES, shape_srids
 from statewide.geometry import Shapes, published_shapes
 from statewide.standard import Standard, Table
 
@@ -69,13 +69,8 @@ def stage(connection: Connection, standard: Standard, staged: Staged) -> None:
             shapes = staged.shapes[start : start + _CHUNK]
             lonlat, mercator = published_shapes(shapes, standard)
             chunk = hashed.slice(start, _CHUNK).append_column("shape_hash", shape_hashes(shapes))
-            for name, geometries, srid in zip(
-                SHAPES,
-                (shapes, lonlat, mercator),
-                (standard.header.storage_crs, LONLAT_SRID, MERCATOR_SRID),
-                strict=True,
-            ):
-                chunk = chunk.append_column(name, pa.array(_ewkb(geometries, srid)))
+            for (name, srid), same in zip(shape_srids(standard).items(), (shapes, lonlat, mercator), strict=True):
+                chunk = chunk.append_column(name, pa.array(_ewkb(same, srid)))
             pa.csv.write_csv(chunk, sink, options)
     connection.execute(
         "ANALYZE staged (row_no, attribute_hash, shape_hash)"

@@ -243,6 +243,10 @@ class CodeList(_Law):
             found.update({variant.casefold(): code.code for variant in code.variants})
         return found
 
+    def ranks(self) -> dict[str, int]:
+        """Code → rank, of the codes that have one."""
+        return {code.code: code.rank for code in self.codes if code.rank is not None}
+
 
 class Check(_Law):
     """One kind of finding: how grave it is, who mends it, and the sentences the town reads."""
@@ -282,7 +286,7 @@ class QuarantinedCrs(_Law):
 
 
 class Withheld(_Law):
-    """A person's column, never published; stripped at the door unless the deployment keeps `confidential`."""
+    """A person's column: stripped at the door, never published."""
 
     name: Name
     title: str

@@ -125,6 +125,9 @@ def test_a_file_name_of_any_bytes_is_taken(run: Run, tmp_path: Path) -> None:
     result = run("parcels", "submit", file, "--town", "alder", "--year", "2025", "--json")
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout)["file"]["name"] == "L\ufffdgende\nde l'ann\ufffde.gpkg"
+    looked = run("parcels", "inspect", file, "--json")
+    assert (looked.returncode, looked.stderr) == (0, "")
+    assert json.loads(looked.stdout)["file"]["name"] == "L\ufffdgende\nde l'ann\ufffde.gpkg"
 
 
 @pytest.mark.usefixtures("untouched")

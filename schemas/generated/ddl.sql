@@ -62,8 +62,11 @@ COMMENT ON COLUMN statewide.municipality.geoid_2020_county IS 'Ten-digit Census 
 COMMENT ON COLUMN statewide.municipality.county_name_legacy IS 'Name of the former county. FEMA still keys its flood maps by it.';
 COMMENT ON COLUMN statewide.municipality.county_fips_legacy IS 'Census code of the former county.';
 COMMENT ON COLUMN statewide.municipality.is_invented IS 'True for a town that does not exist and was made by the demo.';
-ALTER TABLE statewide.municipality DROP CONSTRAINT IF EXISTS municipality_planning_region_fips_fkey, ADD CONSTRAINT municipality_planning_region_fips_fkey
+DO $$ BEGIN
+    ALTER TABLE statewide.municipality ADD CONSTRAINT municipality_planning_region_fips_fkey
     FOREIGN KEY (planning_region_fips) REFERENCES statewide.planning_region (planning_region_fips);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
 CREATE INDEX IF NOT EXISTS municipality_town_name_idx ON statewide.municipality (town_name);
 CREATE INDEX IF NOT EXISTS municipality_geom_idx ON statewide.municipality USING gist (geom);
 CREATE INDEX IF NOT EXISTS municipality_geom_lonlat_idx ON statewide.municipality USING gist (geom_lonlat);
@@ -260,8 +263,11 @@ COMMENT ON COLUMN addresses.address_point.row_no IS 'Row of that delivery, count
 COMMENT ON COLUMN addresses.address_point.attribute_hash IS 'MD5 over the delivered columns of the row.';
 COMMENT ON COLUMN addresses.address_point.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN addresses.address_point.valid_from IS 'When this version was published.';
-ALTER TABLE addresses.address_point DROP CONSTRAINT IF EXISTS address_point_cousub_fips_fkey, ADD CONSTRAINT address_point_cousub_fips_fkey
+DO $$ BEGIN
+    ALTER TABLE addresses.address_point ADD CONSTRAINT address_point_cousub_fips_fkey
     FOREIGN KEY (cousub_fips) REFERENCES statewide.municipality (cousub_fips);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
 CREATE INDEX IF NOT EXISTS address_point_cousub_fips_address_uid_idx ON addresses.address_point (cousub_fips, address_uid);
 CREATE INDEX IF NOT EXISTS address_point_address_normalized_idx ON addresses.address_point (address_normalized);
 CREATE INDEX IF NOT EXISTS address_point_parcel_uid_idx ON addresses.address_point (parcel_uid);
@@ -688,8 +694,11 @@ COMMENT ON COLUMN cadastral.assessment.row_no IS 'Row of that delivery, counted 
 COMMENT ON COLUMN cadastral.assessment.attribute_hash IS 'MD5 over the delivered columns of the row.';
 COMMENT ON COLUMN cadastral.assessment.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN cadastral.assessment.valid_from IS 'When this version was published.';
-ALTER TABLE cadastral.assessment DROP CONSTRAINT IF EXISTS assessment_cousub_fips_fkey, ADD CONSTRAINT assessment_cousub_fips_fkey
+DO $$ BEGIN
+    ALTER TABLE cadastral.assessment ADD CONSTRAINT assessment_cousub_fips_fkey
     FOREIGN KEY (cousub_fips) REFERENCES statewide.municipality (cousub_fips);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
 CREATE INDEX IF NOT EXISTS assessment_cousub_fips_assessment_uid_idx ON cadastral.assessment (cousub_fips, assessment_uid);
 CREATE INDEX IF NOT EXISTS assessment_cama_link_normalized_idx ON cadastral.assessment (cama_link_normalized);
 CREATE TABLE IF NOT EXISTS cadastral.assessment_history (
@@ -1126,8 +1135,11 @@ ALTER TABLE resilience.hazard_coverage ADD COLUMN IF NOT EXISTS geom_mercator ge
 COMMENT ON TABLE resilience.hazard_coverage IS 'The area that a loaded version of a hazard layer says it covers, for instance FEMA''s map panels (S_FIRM_PAN).';
 COMMENT ON COLUMN resilience.hazard_coverage.hazard_coverage_uid IS 'Our own identifier of the polygon.';
 COMMENT ON COLUMN resilience.hazard_coverage.layer_load_id IS 'The load that the polygon belongs to.';
-ALTER TABLE resilience.hazard_coverage DROP CONSTRAINT IF EXISTS hazard_coverage_layer_load_id_fkey, ADD CONSTRAINT hazard_coverage_layer_load_id_fkey
+DO $$ BEGIN
+    ALTER TABLE resilience.hazard_coverage ADD CONSTRAINT hazard_coverage_layer_load_id_fkey
     FOREIGN KEY (layer_load_id) REFERENCES resilience.hazard_layer_version (layer_load_id);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
 CREATE INDEX IF NOT EXISTS hazard_coverage_layer_load_id_idx ON resilience.hazard_coverage (layer_load_id);
 CREATE INDEX IF NOT EXISTS hazard_coverage_geom_idx ON resilience.hazard_coverage USING gist (geom);
 CREATE INDEX IF NOT EXISTS hazard_coverage_geom_lonlat_idx ON resilience.hazard_coverage USING gist (geom_lonlat);
@@ -1213,8 +1225,11 @@ COMMENT ON COLUMN cadastral.parcel.row_no IS 'Row of that delivery, counted from
 COMMENT ON COLUMN cadastral.parcel.attribute_hash IS 'MD5 over the delivered columns of the row.';
 COMMENT ON COLUMN cadastral.parcel.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN cadastral.parcel.valid_from IS 'When this version was published.';
-ALTER TABLE cadastral.parcel DROP CONSTRAINT IF EXISTS parcel_cousub_fips_fkey, ADD CONSTRAINT parcel_cousub_fips_fkey
+DO $$ BEGIN
+    ALTER TABLE cadastral.parcel ADD CONSTRAINT parcel_cousub_fips_fkey
     FOREIGN KEY (cousub_fips) REFERENCES statewide.municipality (cousub_fips);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
 CREATE INDEX IF NOT EXISTS parcel_cousub_fips_parcel_uid_idx ON cadastral.parcel (cousub_fips, parcel_uid);
 CREATE INDEX IF NOT EXISTS parcel_cama_link_normalized_idx ON cadastral.parcel (cama_link_normalized);
 CREATE INDEX IF NOT EXISTS parcel_parcel_id_normalized_idx ON cadastral.parcel (parcel_id_normalized);
@@ -1351,12 +1366,21 @@ COMMENT ON COLUMN resilience.parcel_hazard.layer_load_id IS 'The load that the r
 COMMENT ON COLUMN resilience.parcel_hazard.parcel_submission_id IS 'The delivery that wrote the version of the parcel that the row was computed with.';
 COMMENT ON COLUMN resilience.parcel_hazard.parcel_shape_hash IS 'Shape of the parcel that the row was computed with; another shape makes it be computed again.';
 COMMENT ON COLUMN resilience.parcel_hazard.computed_at IS 'When the row was computed.';
-ALTER TABLE resilience.parcel_hazard DROP CONSTRAINT IF EXISTS parcel_hazard_parcel_uid_fkey, ADD CONSTRAINT parcel_hazard_parcel_uid_fkey
+DO $$ BEGIN
+    ALTER TABLE resilience.parcel_hazard ADD CONSTRAINT parcel_hazard_parcel_uid_fkey
     FOREIGN KEY (parcel_uid) REFERENCES cadastral.parcel (parcel_uid) ON DELETE CASCADE;
-ALTER TABLE resilience.parcel_hazard DROP CONSTRAINT IF EXISTS parcel_hazard_cousub_fips_fkey, ADD CONSTRAINT parcel_hazard_cousub_fips_fkey
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+DO $$ BEGIN
+    ALTER TABLE resilience.parcel_hazard ADD CONSTRAINT parcel_hazard_cousub_fips_fkey
     FOREIGN KEY (cousub_fips) REFERENCES statewide.municipality (cousub_fips);
-ALTER TABLE resilience.parcel_hazard DROP CONSTRAINT IF EXISTS parcel_hazard_layer_load_id_fkey, ADD CONSTRAINT parcel_hazard_layer_load_id_fkey
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+DO $$ BEGIN
+    ALTER TABLE resilience.parcel_hazard ADD CONSTRAINT parcel_hazard_layer_load_id_fkey
     FOREIGN KEY (layer_load_id) REFERENCES resilience.hazard_layer_version (layer_load_id);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
 CREATE INDEX IF NOT EXISTS parcel_hazard_parcel_uid_layer_idx ON resilience.parcel_hazard (parcel_uid, layer);
 CREATE INDEX IF NOT EXISTS parcel_hazard_cousub_fips_layer_idx ON resilience.parcel_hazard (cousub_fips, layer);
 CREATE INDEX IF NOT EXISTS parcel_hazard_layer_worst_class_idx ON resilience.parcel_hazard (layer, worst_class);

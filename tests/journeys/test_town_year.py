@@ -10,9 +10,10 @@ import pytest
 import shapely
 
 from cadastral.parcels import submit
-from statewide.database import connect
-from statewide.errors import BadArgument, UnknownTown, UnreadableDelivery
+from statewide.database import OWNER, connect
+from statewide.errors import BadArgument, DatabaseBusy, StorageFull, UnknownTown, UnreadableDelivery
 from statewide.intake import Outcome, Request
+from statewide.replace import lock_town
 from statewide.settings import Settings
 from tests.towns import ALDER, LOT, SOUTH, WEST, Fabric, alder, found_alder, write
 
@@ -345,6 +346,41 @@ def test_originals_are_kept_once_by_their_hash(deliver: Submit, settings: Settin
     kept = [path for path in settings.store.rglob("*") if path.is_file()]
     assert first.summary["file"]["sha256"] in {path.name for path in kept}
     assert settings.store.stat().st_mode & 0o077 == 0, "originals may name persons"
+
+
+def test_of_a_bare_shapefile_every_part_is_kept(deliver: Submit, settings: Settings, tmp_path: Path) -> None:
+    file = write(alder(), tmp_path, kind="shapefile").with_suffix(".shp")
+    outcome = submit(settings, Request(file, "alder", 2025), lambda message: None)
+    sha256 = outcome.summary["file"]["sha256"]
+    kept = {path.name: path.read_bytes() for path in (settings.store / sha256[:2] / sha256).iterdir()}
+    assert kept == {
+        f"parcels{end}": file.with_suffix(end).read_bytes() for end in (".shp", ".shx", ".dbf", ".prj", ".cpg")
+    }
+
+
+def test_what_cannot_be_committed_leaves_no_report(deliver: Submit, settings: Settings, tmp_path: Path) -> None:
+    with connect(settings, OWNER) as connection:
+        connection.execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql"
+            " AS $$ BEGIN RAISE 'no' USING ERRCODE = '53100'; END $$"
+        )
+        connection.execute(
+            "CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON statewide.submission DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW EXECUTE FUNCTION fail()"
+        )
+    with pytest.raises(StorageFull, match="nothing was changed"):
+        deliver(alder(), out=tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+    assert live(settings) == []
+
+
+def test_two_deliveries_of_a_town_at_once_wait_for_each_other(settings: Settings) -> None:
+    with connect(settings) as first, pytest.raises(DatabaseBusy, match="nothing was changed"):
+        lock_town(first, "parcel", "99901")
+        with connect(settings) as second:
+            lock_town(second, "parcel", "99902")  # another town does not wait
+            second.execute("SET LOCAL lock_timeout = '50ms'")
+            second.execute("SELECT pg_advisory_xact_lock(hashtextextended('parcel:99901', 7100))")
 
 
 def test_a_saved_mapping_is_used_again(deliver: Submit, settings: Settings) -> None:

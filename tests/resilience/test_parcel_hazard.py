@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cadastral.parcels import submit
 from resilience.cli import app
 from resilience.parcel_hazard import Severity, Zone, answer
-from statewide.database import API, connect
+from statewide.database import API, OWNER, connect
 from statewide.errors import BadArgument, UnknownTown
 from statewide.intake import Request
 from statewide.settings import Settings
@@ -181,6 +181,29 @@ def test_only_what_changed_is_computed_again(
     hazards("load", "flood-zones", write_map(RIVER[:1], tmp_path / "new"), "--version", "v2")
     assert hazards("overlay")["parcels"] == {"computed": 63, "unchanged": 0}
     assert {row["layer_version"] for row in answers(settings).values()} == {"v2"}
+
+
+def test_an_overlay_that_fails_undoes_no_publication_and_is_made_up_for_by_the_next_delivery(
+    hazards: Hazards, settings: Settings, tmp_path: Path
+) -> None:
+    found_alder(settings)
+    file = write(alder(), tmp_path / "parcels")
+    hazards("load", "flood-zones", write_map(RIVER, tmp_path), "--version", "v1")
+
+    def allow(words: str) -> None:
+        with connect(settings, OWNER) as connection:
+            connection.execute(f"{words} statewide_loader".encode())
+
+    allow("REVOKE INSERT ON resilience.parcel_hazard FROM")
+    first = submit(settings, Request(file, "alder", 2025), lambda _: None).summary
+    assert first["outcome"] == "published"
+    assert "fault of ours (InsufficientPrivilege)" in first["behind"]["parcel-hazards"]
+    assert answers(settings) == {}
+
+    allow("GRANT INSERT ON resilience.parcel_hazard TO")
+    second = submit(settings, Request(file, "alder", 2025), lambda _: None).summary
+    assert (second["outcome"], second["behind"]) == ("unchanged", {})
+    assert len(answers(settings)) == 64
 
 
 def test_words_that_make_no_sense_are_refused(

@@ -104,6 +104,15 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("text", ['{"type": "Topology", "objects": {}}', "[]", "no JSON"])
+def test_somebody_elses_world_json_is_no_label_of_ours(text: str, tmp_path: Path) -> None:
+    (tmp_path / "world.json").write_text(text)
+    (tmp_path / "mine.txt").write_text("keep me")
+    with pytest.raises(BadArgument, match="other files"):
+        run_demo(Settings(tmp_path, None), towns=1, parcels=100, seed=7, out=tmp_path, say=lambda _: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "world.json"]
+
+
 def test_another_world_replaces_the_files_of_the_last_one(tmp_path: Path) -> None:
     for seed in (7, 8):
         run_demo(Settings(tmp_path, None), towns=1, parcels=100, seed=seed, out=tmp_path / "out", say=lambda _: None)

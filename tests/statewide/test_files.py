@@ -19,7 +19,7 @@ import shapely
 
 from statewide import prescan, reading_child
 from statewide.errors import UnreadableDelivery
-from statewide.files import Inspection, Limits, Reading, inspect, read
+from statewide.files import Inspection, Limits, Reading, _without_values, inspect, read
 
 DRIVER = {".shp": "ESRI Shapefile", ".gdb": "OpenFileGDB", ".gpkg": "GPKG", ".geojson": "GeoJSON"}
 SQUARE = shapely.box(-72.5, 41.5, -72.25, 41.75)
@@ -567,6 +567,28 @@ def test_limits_end_in_one_sentence(shapefile: Path, tmp_path: Path, work: Path,
     with pytest.raises(UnreadableDelivery, match=rf"^delivery\.zip .*({said})") as refused:
         read(delivered, work=work, limits=limits)
     assert str(refused.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_more_records_than_any_map_has_are_not_walked(shapefile: Path, work: Path, index: bool) -> None:
+    if not index:
+        shapefile.with_suffix(".shx").unlink()
+    with pytest.raises(UnreadableDelivery, match="holds more than 4 records"):
+        read(shapefile, work=work, limits=Limits(records=4))
+    assert read(shapefile, work=work, limits=Limits(records=5)).rows_read == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Value 'DOE JANE' of field OWNER is too wide", "Value '…' of field OWNER is too wide"),
+        ("Value 'O'BRIEN JANE' of field 'OWNER' was cut", "Value '…' of field ‘OWNER’ was cut"),
+        ("Value 'DOE JANE of field OWNER was cut", "Value '…'"),
+        ("Invalid content for record 7 in column OWNED_ON: O DOE", "Invalid content of a cell"),
+    ],
+)
+def test_what_gdal_says_shows_columns_and_no_values(said: str, shown: str) -> None:
+    assert _without_values(said, {"OWNER"}) == shown
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, work: Path) -> None:

@@ -127,7 +127,8 @@ def report() -> ReportInput:
 @pytest.fixture(scope="module")
 def folder(report: ReportInput, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("out") / "report"
-    write_report(target, report)
+    with write_report(target, report):
+        pass
     return target
 
 
@@ -167,7 +168,8 @@ def test_a_withheld_column_is_named_and_nothing_else(folder: Path) -> None:
 
 def test_what_the_town_wrote_cannot_act_in_the_page(report: ReportInput, tmp_path: Path) -> None:
     report.log.add("CAMA_LINK_MALFORMED", row_no=4, column="<b>", value="<img src=x>")
-    write_report(tmp_path / "out", replace(report, label=lambda row_no: "<svg>"))
+    with write_report(tmp_path / "out", replace(report, label=lambda row_no: "<svg>")):
+        pass
     report.log.findings.pop()
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<img" not in page
@@ -178,7 +180,8 @@ def test_a_refusal_says_why_and_how_to_go_on(tmp_path: Path) -> None:
     shapes, given = town_of_thirty()
     log = everything(shapes, given)
     refused = report_on(log, shapes, given, outcome="refused", blocked_by=["COUNT_DROP"])
-    write_report(tmp_path / "out", replace(refused, accepted={}))
+    with write_report(tmp_path / "out", replace(refused, accepted={})):
+        pass
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<h1>Elsewhere’s parcels for 2025 were refused: far fewer parcels than last time.</h1>" in page
     assert "What is live stays live: 25 parcels." in page
@@ -196,7 +199,8 @@ def test_a_dry_check_that_would_change_nothing_does_not_ask_to_be_handed_in(tmp_
     log = FindingLog(load_standard(), "parcel", 2025, "Elsewhere", "99999")
     rows = {"read": 30, "published": 30, "held": 0, "ignored": 0, "within_tolerance": 0}
     rows |= {"added": 0, "changed": 0, "removed": 0, "unchanged": 30}
-    write_report(tmp_path / "out", report_on(log, shapes, shapes, outcome="ok", dry=True, rows=rows))
+    with write_report(tmp_path / "out", report_on(log, shapes, shapes, outcome="ok", dry=True, rows=rows)):
+        pass
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "would be accepted" in page
     assert "would change nothing" in page
@@ -207,7 +211,8 @@ def test_a_check_that_did_not_run_cannot_be_accepted(tmp_path: Path) -> None:
     shapes, given = town_of_thirty()
     log = everything(shapes, given)
     log.not_evaluated("STACKED", "the statement took too long")
-    write_report(tmp_path / "out", report_on(log, shapes, given, outcome="refused", blocked_by=["NOT_EVALUATED"]))
+    with write_report(tmp_path / "out", report_on(log, shapes, given, outcome="refused", blocked_by=["NOT_EVALUATED"])):
+        pass
     assert "--accept" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
@@ -266,7 +271,8 @@ def test_a_held_row_is_shown_as_it_was_delivered(folder: Path, report: ReportInp
 def test_a_file_without_any_fault_still_makes_a_whole_report(tmp_path: Path) -> None:
     shapes = np.array([lot(index % 6, index // 6) for index in range(30)], dtype=object)
     log = FindingLog(load_standard(), "parcel", 2025, "Elsewhere", "99999")
-    write_report(tmp_path / "out", report_on(log, shapes, shapes))
+    with write_report(tmp_path / "out", report_on(log, shapes, shapes)):
+        pass
     assert pyogrio.read_info(tmp_path / "out" / "findings.gpkg")["features"] == 0
     assert pyogrio.list_layers(tmp_path / "out" / "findings.gpkg").tolist() == [["areas", "MultiPolygon"]]
     assert "Nothing at all." in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
@@ -278,7 +284,8 @@ def test_a_file_that_lies_nowhere_still_makes_a_whole_report(tmp_path: Path) -> 
     log.add("CRS_UNKNOWN", why="the file says “moon”, which is not a system that we accept.")
     crs = {"epsg": None, "how": "unknown", "share_in_town": 0.0, "alternatives": []}
     lost = report_on(log, nowhere, nowhere, outcome="refused", dry=True, blocked_by=["CRS_UNKNOWN"], crs=crs)
-    write_report(tmp_path / "out", lost)
+    with write_report(tmp_path / "out", lost):
+        pass
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "would be refused: the coordinate system could not be settled." in page
     assert "moon" in page
@@ -288,7 +295,8 @@ def test_a_file_that_lies_nowhere_still_makes_a_whole_report(tmp_path: Path) -> 
 def test_parcels_on_the_far_side_of_the_state_are_counted_and_do_not_shrink_the_map(tmp_path: Path) -> None:
     shapes, given = town_of_thirty()
     shapes[0] = given[0] = shapely.transform(lot(0, 0), lambda xy: xy + 300_000)
-    write_report(tmp_path / "out", report_on(everything(shapes, given), shapes, given))
+    with write_report(tmp_path / "out", report_on(everything(shapes, given), shapes, given)):
+        pass
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "1 shape lies too far from the town to be drawn." in page
     assert "200 ft</text>" in page
@@ -300,8 +308,10 @@ def test_the_same_folder_twice_holds_the_second_report_and_keeps_what_is_not_our
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
-    write_report(folder, report)
-    write_report(folder, replace(report, summary={**report.summary, "year": 2024}))
+    with write_report(folder, report):
+        pass
+    with write_report(folder, replace(report, summary={**report.summary, "year": 2024})):
+        pass
     assert "for 2024 are published" in (folder / "report.html").read_text(encoding="utf-8")
     assert (folder / "notes.txt").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -309,13 +319,14 @@ def test_the_same_folder_twice_holds_the_second_report_and_keeps_what_is_not_our
 
 def test_a_folder_that_is_a_file_is_the_senders_to_mend(report: ReportInput, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(BadArgument, match="cannot be written"):
-        write_report(tmp_path / "out", report)
+    with pytest.raises(BadArgument, match="cannot be written"), write_report(tmp_path / "out", report):
+        pass
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_report_of_the_same_delivery_is_the_same(report: ReportInput, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_report(tmp_path / name, report)
+        with write_report(tmp_path / name, report):
+            pass
     for file in ("findings.csv", "report.html", "report.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
