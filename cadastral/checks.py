@@ -119,6 +119,29 @@ def stale_rows(connection: Connection, staged: Staged, rows: Rows, town: Town, l
         )
 
 
+def older_year(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+    """Was the file sent for an earlier year than the one that is live?"""
+    query = "SELECT year FROM statewide.publication WHERE dataset = %s AND cousub_fips = %s AND year > %s"
+    for (live,) in connection.execute(query, [log.dataset, town.cousub_fips, log.year]).fetchall():
+        log.add("OLDER_YEAR", live=live)
+
+
+def live_rows_held(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+    """Parcels that are live and whose number stands in the file on held rows only."""
+    numbers = rows.conformed.column("parcel_id_normalized").to_pylist()
+    places = {row_no: place for place, row_no in enumerate(rows.row_no.tolist())}
+    held = {numbers[places[row_no]] for row_no in log.held_rows()} - {None}
+    held -= set(staged.rows.column("parcel_id_normalized").to_pylist())
+    query = (
+        "SELECT DISTINCT parcel_id, parcel_id_normalized FROM cadastral.parcel"
+        " WHERE cousub_fips = %s AND parcel_id_normalized = ANY(%s) ORDER BY parcel_id_normalized"
+    )
+    going = [number for number, _ in connection.execute(query, [town.cousub_fips, list(held)]).fetchall()]
+    if going:
+        shown = ", ".join(going[:10]) + (" and more" if len(going) > 10 else "")
+        log.add("LIVE_ROW_HELD", parcels=plain_count(len(going), "parcel"), numbers=shown)
+
+
 def shrinkage(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Does the delivery have far fewer parcels, or far less land, than is live?"""
     query = "SELECT count(*), coalesce(sum(area_sqft), 0) FROM cadastral.parcel WHERE cousub_fips = %s"

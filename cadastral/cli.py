@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from statewide.ledger import history as submissions
 from statewide.register import find_town, locate
 from statewide.settings import load_settings
 from statewide.standard import load_standard
+from statewide.workspace import workspace
 
 app = typer.Typer(help="Parcels: inspect, check and submit a town's file; see its history.", no_args_is_help=True)
 
@@ -41,8 +41,8 @@ def inspect(file: File, layer: Layer = None, json: Json = False) -> None:
     Example: statewide parcels inspect town.zip
     """
     standard = load_standard()
-    with tempfile.TemporaryDirectory(prefix="statewide-") as work:
-        reading = files.read(file, work=Path(work), layer=layer)
+    with workspace(load_settings().home) as work:
+        reading = files.read(file, work=work, layer=layer)
     columns = reading.table.drop_columns(["row_no", "geometry"])
     crosswalk = propose(standard, standard.table(PARCELS.table), columns)
     place = locate(delivered_shapes(reading), reading.layer.crs_epsg, standard)

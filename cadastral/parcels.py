@@ -139,6 +139,8 @@ PARCELS = Dataset(
         TableCheck(("STACKED",), checks.stacks),
         TableCheck(("OUTSIDE_TOWN",), checks.outside_town),
         TableCheck(("STALE_ROWS",), checks.stale_rows),
+        TableCheck(("OLDER_YEAR",), checks.older_year),
+        TableCheck(("LIVE_ROW_HELD",), checks.live_rows_held),
         TableCheck(("COUNT_DROP", "AREA_DROP"), checks.shrinkage),
         TableCheck(("IDS_REPLACED",), checks.ids_replaced),
         TableCheck(("MOVED",), checks.moved),

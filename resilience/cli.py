@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from statewide.errors import BadArgument
 from statewide.register import find_town
 from statewide.settings import load_settings
 from statewide.standard import load_standard
+from statewide.workspace import workspace
 
 app = typer.Typer(help="Hazards: load a layer, and lay the parcels over it.", no_args_is_help=True)
 
@@ -41,13 +41,14 @@ def load(
     Example: statewide hazards load flood-zones 09009C.zip --version 2025-07-08 --coverage 09009C.zip
     """
     _known(layer)
-    with tempfile.TemporaryDirectory(prefix="statewide-") as work, connect(load_settings()) as connection:
+    settings = load_settings()
+    with workspace(settings.home) as work, connect(settings) as connection:
         result = load_flood_zones(
             connection,
             load_standard(),
             file,
             version=version,
-            work=Path(work),
+            work=work,
             coverage=coverage,
             effective_on=effective_date.date() if effective_date else None,
             say=progress,
@@ -91,6 +92,7 @@ def _load_text(result: dict[str, Any]) -> str:
         f" {sum(abs(repair['moved_sqft']) for repair in result['repaired']):,.2f} sq ft",
         *(f"  note      {count:,} × {what}" for what, count in result["odd"].items()),
         f"  coverage  {result['coverage']}",
+        "  next      statewide hazards overlay: until then the parcels' answers are of the version before",
     ]
     return "\n".join(lines)
 

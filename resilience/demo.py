@@ -26,6 +26,7 @@ from resilience.parcel_hazard import overlay_parcels
 from statewide.database import connect
 from statewide.demo import CRS, DemoContext, Floats, Ground, River, World, ripple
 from statewide.standard import load_standard
+from statewide.workspace import workspace
 
 STUDY = "99001C"
 FLOOD_CRS = "EPSG:4269"
@@ -248,7 +249,7 @@ def load(context: DemoContext) -> dict[str, object]:
         return {"files": [zones.name, coverage.name]}
     standard = load_standard()
     version = f"{_VERSION}{hashlib.sha256(zones.read_bytes()).hexdigest()[:8]}"
-    with tempfile.TemporaryDirectory(prefix="statewide-") as work, connect(context.settings) as connection:
+    with workspace(context.settings.home) as work, connect(context.settings) as connection:
         current = connection.execute(
             "SELECT layer_version FROM resilience.hazard_layer_version WHERE layer = %s AND is_current", [LAYER]
         ).fetchone()
@@ -259,7 +260,7 @@ def load(context: DemoContext) -> dict[str, object]:
             standard,
             zones,
             version=version,
-            work=Path(work),
+            work=work,
             coverage=coverage,
             effective_on=_EFFECTIVE_ON,
             say=context.progress,

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from statewide.console import emit, fail, progress
-from statewide.errors import EXIT_DONE, EXIT_INPUT, EXIT_PLATFORM, EXIT_REFUSED, BadArgument, StatewideError, no_room
+from statewide.errors import (
+    EXIT_DONE,
+    EXIT_INPUT,
+    EXIT_PLATFORM,
+    EXIT_REFUSED,
+    BadArgument,
+    StatewideError,
+    Stopped,
+    no_room,
+)
 from statewide.faults import keep_trace
 from statewide.settings import ROOT, load_settings
 
@@ -116,8 +126,14 @@ def status(json: Json = False) -> None:
     emit(json, {"outcome": "ok", "towns": towns}, render_status(towns))
 
 
+def _stop(number: int, frame: object) -> NoReturn:
+    raise Stopped("Stopped; nothing was left half done.")
+
+
 def main() -> None:
     """Run the command; translate errors to one sentence and an exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # as an exception, so that working copies are removed
+        signal.signal(number, _stop)
     for entry in sorted(entry_points(group="statewide.commands"), key=lambda point: point.name):
         app.add_typer(entry.load(), name=entry.name)
     try:

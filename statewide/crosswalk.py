@@ -220,12 +220,13 @@ def _ignored_by_law(table: Table, column: str) -> str | None:
 
 
 def _withheld(standard: Standard, columns: Sequence[str]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for column in columns:
         # A shapefile that cuts two columns to one name numbers the second: "Mailing_Zip_Code" may become "Mailing__1".
         stem = re.fullmatch(r"(.{8})_\d", column)
         for person in standard.header.withheld:
             names = (person.name, *person.synonyms)
-            if _name_score(column, names) >= _NAME_CUT or (stem and _begins(stem[1], names)):
-                found[column] = person.title
+            named = _name_score(column, names) >= _NAME_CUT or (stem and _begins(stem[1], names))
+            if named or person.fits(column_key(column)):
+                found.setdefault(column, person.title)
     return found

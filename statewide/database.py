@@ -54,7 +54,12 @@ def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
 
 def role_url(settings: Settings, role: str) -> str:
     """libpq connection string that logs in as one of our roles, on the owner's host and database."""
-    return conninfo.make_conninfo(settings.require_database_url(), user=role, password=settings.role_password(role))
+    try:
+        return conninfo.make_conninfo(settings.require_database_url(), user=role, password=settings.role_password(role))
+    except psycopg.ProgrammingError as error:
+        raise DatabaseUnavailable(
+            "STATEWIDE_DATABASE_URL is not the address of a database, such as postgresql://owner@host/statewide."
+        ) from error
 
 
 def api_url(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """Every error that a user can meet, and the exit code each one ends with.
 
     StatewideError                 exit 3
+    ├── Stopped                    exit 2   the user, or the machine's administrator, ended the command
     ├── InputError                 exit 2   the input cannot be used; nothing changed
     │   ├── UnreadableDelivery              not a map, damaged, unsafe, or without layers
     │   ├── UnknownTown                     not one of the towns in the register
@@ -31,6 +32,12 @@ class StatewideError(Exception):
     """Root of the family; ``str(error)`` is the sentence to show."""
 
     exit_code = EXIT_PLATFORM
+
+
+class Stopped(StatewideError):
+    """Ctrl-C or a polite kill: what was begun is undone."""
+
+    exit_code = EXIT_INPUT
 
 
 class InputError(StatewideError):

@@ -321,6 +321,8 @@ def _nothing_inside(members: list[Member]) -> str:
     names = [_printable(PurePosixPath(member.name).name) for member in members]
     if not names:
         return f"is empty; send {READABLE}"
+    if "[Content_Types].xml" in names:
+        return f"is an office document, such as an Excel workbook, and not a map; send {READABLE}"
     more = " and more" if len(names) > 3 else ""
     return f"holds no map that can be read, only {', '.join(sorted(names)[:3])}{more}; send {READABLE}"
 
@@ -348,7 +350,7 @@ def _stage(found: _Map, folder: Path, packed: Path, limits: Limits) -> None:
         if suffix in found.parts:
             _place(found.parts[suffix], folder / f"delivery{suffix}", packed)
     if ".prj" in found.parts:
-        text = _sidecar(found.parts[".prj"], limits)
+        text = _sidecar(found.parts[".prj"], limits).strip()
         if _CRS_TEXT.match(text):
             (folder / "delivery.prj").write_text(text, encoding="utf-8")
         else:

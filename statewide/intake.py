@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -50,6 +49,7 @@ from statewide.report import ReportInput, write_report
 from statewide.settings import Settings
 from statewide.staging import Staged, new_uid, stage, staged_totals
 from statewide.standard import Standard, Table, load_standard
+from statewide.workspace import workspace
 
 Say = Callable[[str], None]
 
@@ -103,6 +103,10 @@ class TableCheck:
 
     codes: tuple[str, ...]
     run: Callable[[Connection, Staged, Rows, Town, FindingLog], None]
+
+    def level(self, standard: Standard) -> str:
+        """Whether it looks at the file, its rows, the delivery as a whole, or the delivery beside the live town."""
+        return standard.checks[self.codes[0]].level
 
 
 @dataclass(frozen=True)
@@ -161,9 +165,9 @@ def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) ->
         saved = ledger.saved_crosswalk(connection, town.cousub_fips, dataset.table)
     log = FindingLog(standard, dataset.table, request.year, town.town_name, town.cousub_fips)
     walk = _Walk(settings, standard, dataset, request, town, log, clock, new_uid(), dt.datetime.now(dt.UTC))
-    with tempfile.TemporaryDirectory(prefix="statewide-") as work:
+    with workspace(settings.home) as work:
         with clock.step("read"):
-            reading = files.read(request.file, work=Path(work), layer=request.layer)
+            reading = files.read(request.file, work=work, layer=request.layer)
         rows, facts = walk.prepare(reading, saved)
     # The report is written before the commit, so that one that cannot be written leaves everything as it was, and it
     # appears after it, so that it never tells of what did not happen.
@@ -268,8 +272,11 @@ class _Walk:
         with self.clock.step("check"):
             # The planner knows nothing of rows that were written a moment ago and would loop where it should hash.
             connection.execute("SET LOCAL enable_nestloop = off")
+            self._require_something(len(staged.shapes))
             for check in self.dataset.checks:
-                _run(check, connection, staged, rows, self.town, self.log)
+                # What a wrong place or an empty file would look like beside the live town says nothing of its own.
+                if not (self._hopeless() and check.level(self.standard) == "history"):
+                    _run(check, connection, staged, rows, self.town, self.log)
             connection.execute("SET LOCAL enable_nestloop = on")
             held = self.log.held_rows()
             connection.execute("DELETE FROM staged WHERE row_no = ANY(%s)", [list(held)])
@@ -277,11 +284,20 @@ class _Walk:
             header = self.standard.header
             entries = _balance(connection, rows, held)
             entries.require_balance(header.area_tolerance_sqft)
-            if not entries.rows_published and not self.log.blocking():
-                self.log.add("NOTHING_TO_PUBLISH", rows=plain_number(entries.rows_read))
-            blocking = tuple(sorted({finding.code for finding in self.log.blocking(self.request.accept)}))
+            self._require_something(entries.rows_published)
+            found = {finding.code for finding in self.log.blocking(self.request.accept)}
+            blocking = tuple(sorted(found, key=lambda code: (self.log.check(code).acceptable, code)))
             lineage = trace(connection, self.table, self.town.cousub_fips, header.coordinate_tolerance_ft)
         return _Verdict(held, blocking, entries.all_held() if blocking else entries, lineage)
+
+    def _hopeless(self) -> bool:
+        """Whether a finding stands that no town may accept."""
+        return any(not self.log.check(finding.code).acceptable for finding in self.log.blocking())
+
+    def _require_something(self, rows: int) -> None:
+        """Nothing to publish refuses the delivery, whatever was accepted; unless its cause is named already."""
+        if not rows and not self._hopeless():
+            self.log.add("NOTHING_TO_PUBLISH", rows=plain_number(len(self.log.held_rows())))
 
     def summary(
         self, reading: files.Reading, rows: Rows, facts: Mapping[str, int], verdict: _Verdict
@@ -351,7 +367,9 @@ class _Walk:
         )
         ledger.record_ledger(connection, self.submission, verdict.entries, rows.crosswalk.account())
         ledger.record_findings(connection, self.submission, self.log.sorted(), srid)
-        open_columns = [name for name in rows.source.column_names if name not in rows.crosswalk.withheld]
+        # A column that nobody recognised may hold a person: its values stay in the original alone.
+        unsaid = {*rows.crosswalk.withheld, *rows.crosswalk.unmapped}
+        open_columns = [name for name in rows.source.column_names if name not in unsaid]
         source = rows.source.select(open_columns)
         ledger.record_held_rows(connection, self.submission, verdict.held, source, rows.given, srid)
         if verdict.blocking:
@@ -475,7 +493,10 @@ def _settle(
         return CrsDecision(layer.crs_epsg, "unknown", 0.0), given, repair(given)
     if bool(shapely.has_z(given[~shapely.is_missing(given)]).any()):
         log.add("Z_DROPPED", geometry_type=layer.geometry_type)
-    crs = settle_crs(given, layer.crs_epsg, layer.crs_wkt, town.outline, standard)
+    # GeoJSON is in degrees unless it says otherwise; numbers that cannot be degrees say otherwise.
+    unsaid = reading.kind == "geojson" and bool(np.nanmax(np.abs(shapely.total_bounds(given))) > 360)
+    stated = (None, None) if unsaid else (layer.crs_epsg, layer.crs_wkt)
+    crs = settle_crs(given, *stated, town.outline, standard)
     if crs.epsg is None:
         log.add("CRS_UNKNOWN", why=crs.why)
         # Nothing can be measured without a coordinate system: the rows count, their area does not.
@@ -581,19 +602,20 @@ def _keep_original(settings: Settings, reading: files.Reading) -> None:
     target = settings.store / reading.sha256[:2] / reading.sha256
     if target.exists():
         return
-    partial = target.with_name(f"{target.name}.{new_uid()}")
     first, *others = reading.originals
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if first.is_dir():
-            shutil.copytree(first, partial)
-        elif others:
-            partial.mkdir()
-            for part in (first, *others):
-                shutil.copyfile(part, partial / part.name)
-        else:
-            shutil.copyfile(first, partial)
-        partial.rename(target)
+        with workspace(settings.home) as work:
+            partial = work / target.name
+            if first.is_dir():
+                shutil.copytree(first, partial)
+            elif others:
+                partial.mkdir()
+                for part in (first, *others):
+                    shutil.copyfile(part, partial / part.name)
+            else:
+                shutil.copyfile(first, partial)
+            partial.rename(target)
     except OSError as error:
         if no_room(error):
             raise StorageFull("There is no room to keep the delivered file; nothing was changed.") from error

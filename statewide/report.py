@@ -508,7 +508,7 @@ def _changes(report: ReportInput) -> list[tuple[str, int, str]]:
     changes = [
         ("added", rows["added"], "not live before"),
         ("changed", rows["changed"], "live, with another shape or another value"),
-        ("removed", rows["removed"], "live, and no longer in the file"),
+        ("removed", rows["removed"], "live, and not among the rows that can be published"),
         ("unchanged", rows["unchanged"], close or "live, and the same in the file"),
     ]
     return changes if any(count for _, count, _ in changes) else []

@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from statewide.errors import DatabaseUnavailable
+from statewide.errors import DatabaseUnavailable, PlatformError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,7 +39,10 @@ class Settings:
     def make_folders(self) -> None:
         """Make the folders for originals and reports; only their owner may enter, for originals may name persons."""
         for folder in (self.store, self.reports):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise PlatformError(f"The folder {folder} cannot be made: {error.strerror}.") from error
 
     def require_database_url(self) -> str:
         """The owner's URL.

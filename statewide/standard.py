@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import re
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -291,6 +292,11 @@ class Withheld(_Law):
     name: Name
     title: str
     synonyms: tuple[str, ...]
+    patterns: tuple[str, ...] = ()
+
+    def fits(self, key: str) -> bool:
+        """Whether one of the patterns is found in a folded column name."""
+        return any(re.search(pattern, key) for pattern in self.patterns)
 
 
 class Extent(_Law):
@@ -393,7 +399,8 @@ class Standard(_Law):
         for table in self.tables.values():
             for field in table.town_fields:
                 for spelling in (field.name, *field.synonyms):
-                    if column := persons.get(column_key(spelling)):
+                    fitting = (person.name for person in self.header.withheld if person.fits(column_key(spelling)))
+                    if column := persons.get(column_key(spelling)) or next(fitting, None):
                         where = f"tables/{table.name}.yml: {field.name}"
                         raise ValueError(f"{where}: the synonym {spelling!r} names a person ({column}) in standard.yml")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from statewide.database import connect
@@ -48,6 +49,8 @@ def render_status(towns: list[dict[str, Any]]) -> str:
             )
         elif town["outcome"]:
             lines.append(f"  {town['town_name']:<20} nothing is live: its last delivery was {town['outcome']}")
-    owing = sum(town["dataset"] is None for town in towns)
+    owing = [town["town_name"] for town in towns if town["dataset"] is None]
     total = len({town["cousub_fips"] for town in towns})
-    return "\n".join([f"{total - owing} of {total} towns are live, {owing} owe their parcels.", *lines])
+    head = f"{total - len(owing)} of {total} towns are live, {len(owing)} owe their parcels."
+    names = textwrap.wrap("owing: " + ", ".join(owing), 100, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join([head, *lines, *(names if owing else [])])

@@ -55,9 +55,7 @@ def elsewhere(fabric: Fabric) -> Fabric:
 
 
 @pytest.mark.parametrize("spoil", [points, elsewhere])
-def test_no_acceptance_can_empty_a_town(
-    deliver: Submit, settings: Settings, spoil: Callable[[Fabric], Fabric]
-) -> None:
+def test_no_acceptance_can_empty_a_town(deliver: Submit, settings: Settings, spoil: Callable[[Fabric], Fabric]) -> None:
     deliver(alder())
     refused = deliver(spoil(alder()))
     assert refused.refused
@@ -89,14 +87,16 @@ def test_a_column_that_nobody_knows_is_not_kept_in_any_table(deliver: Submit, se
         fabric.columns[name] = [canary] * len(fabric)
     fabric.shapes[0] = None
     outcome = deliver(fabric)
-    assert outcome.summary["findings"]["COLUMN_WITHHELD"] == len(names) - 1  # X17 says nothing of what it holds
+    assert outcome.summary["findings"]["COLUMN_WITHHELD"] == len(names) - 2  # X17 and FULLNAME (a street, elsewhere)
     with connect(settings) as connection:
         tables = connection.execute(
             "SELECT table_schema, table_name FROM information_schema.tables"
             " WHERE table_schema IN ('statewide', 'cadastral', 'resilience', 'published', 'confidential')"
         ).fetchall()
         for schema, table in tables:
-            rows = connection.execute(f'SELECT count(*) FROM "{schema}"."{table}" t WHERE t::text LIKE %s', [f"%{canary}%"])
+            rows = connection.execute(
+                f'SELECT count(*) FROM "{schema}"."{table}" t WHERE t::text LIKE %s', [f"%{canary}%"]
+            )
             assert rows.fetchone() == (0,), (schema, table)
 
 
@@ -144,11 +144,22 @@ def test_a_stopped_submit_leaves_no_copy_of_the_file(settings: Settings, tmp_pat
         "TMPDIR": str(tmp_path / "tmp"),
     }
     (tmp_path / "tmp").mkdir()
-    command = [str(Path(sys.executable).with_name("statewide")), "parcels", "check", str(file), "--town", "Alder", "--year", "2025"]
+    command = [
+        str(Path(sys.executable).with_name("statewide")),
+        "parcels",
+        "check",
+        str(file),
+        "--town",
+        "Alder",
+        "--year",
+        "2025",
+    ]
     work = settings.home / "work"
 
     def copies() -> list[Path]:
-        return [path for root in (work, tmp_path / "tmp") if root.exists() for path in root.rglob("*") if path.is_file()]
+        return [
+            path for root in (work, tmp_path / "tmp") if root.exists() for path in root.rglob("*") if path.is_file()
+        ]
 
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not copies() and process.poll() is None:
@@ -157,7 +168,7 @@ def test_a_stopped_submit_leaves_no_copy_of_the_file(settings: Settings, tmp_pat
     _, said = process.communicate(timeout=60)
     if signal_number != signal.SIGKILL:
         assert process.returncode == 2
-        assert said == "statewide: Stopped; nothing was changed.\n"
+        assert said == "statewide: Stopped; nothing was left half done.\n"
         assert copies() == []
     # Nobody can clean up after SIGKILL; the next run does.
     subprocess.run(command, env=environment, check=True, capture_output=True)
