@@ -161,6 +161,8 @@ def _outcome_text(outcome: Outcome) -> str:
             lines.append(f"            {finding.fix}")
         elif finding.severity == "BLOCK":
             lines.append(f"  accepted  {finding.code}: {finding.sentence}")
+        elif finding.severity == "WARN" and outcome.log.check(finding.code).level == "history":
+            lines.append(f"  mind      {finding.code}: {finding.sentence}")
     counts = outcome.log.counts()
     shown = ", ".join(f"{code} {count:,}" for code, count in counts.items())
     lines.append(f"  findings  {shown or 'none'}")

@@ -25,7 +25,7 @@ from statewide.standard import Standard, Table
 # The towns with a point inside for the name, their box, and how many parcels each shows.
 _TOWNS = sql.SQL(
     """
-    SELECT cousub_fips, town_name, parcel_count, parcels_year,
+    SELECT cousub_fips, town_name || CASE WHEN is_invented THEN ' (invented)' ELSE '' END, parcel_count, parcels_year,
            ARRAY[ST_X(p), ST_Y(p)],
            ARRAY[ST_XMin(geom_lonlat), ST_YMin(geom_lonlat), ST_XMax(geom_lonlat), ST_YMax(geom_lonlat)]
     FROM published.towns, ST_PointOnSurface(geom_lonlat) AS p
