@@ -51,7 +51,7 @@ def run(command: str, shared_settings: Settings) -> Run:
 
 @pytest.fixture
 def untouched(shared_settings: Settings) -> Iterator[None]:
-    """Neither the database nor the home folder may differ after the test."""
+    """Neither the database nor a file of the home folder may differ after the test."""
 
     def state() -> Any:
         with connect(shared_settings) as connection:
@@ -60,7 +60,7 @@ def untouched(shared_settings: Settings) -> Iterator[None]:
                 " (SELECT count(*) FROM cadastral.parcel), (SELECT count(*) FROM cadastral.parcel_history),"
                 " (SELECT array_agg(p::text) FROM statewide.publication AS p)"
             ).fetchall()
-        return rows, sorted(path for path in shared_settings.home.rglob("*"))
+        return rows, sorted(path for path in shared_settings.home.rglob("*") if path.is_file())
 
     before = state()
     yield
