@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import shapely
@@ -22,20 +21,6 @@ from statewide.settings import Settings
 from tests.towns import Fabric, alder, found_alder, write
 
 Submit = Callable[..., Outcome]
-
-
-@pytest.fixture
-def deliver(settings: Settings, tmp_path: Path) -> Submit:
-    found_alder(settings)
-    count = 0
-
-    def go(fabric: Fabric, *, year: int = 2025, kind: str = "geopackage", epsg: int = 6434, **options: Any) -> Outcome:
-        nonlocal count
-        count += 1
-        file = write(fabric, tmp_path / f"delivery-{count}", kind=kind, epsg=epsg)
-        return submit(settings, Request(file, "Alder", year, **options), lambda message: None)
-
-    return go
 
 
 def live_rows(settings: Settings) -> int:

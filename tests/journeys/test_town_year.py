@@ -15,26 +15,9 @@ from statewide.errors import BadArgument, DatabaseBusy, StorageFull, UnknownTown
 from statewide.intake import Outcome, Request
 from statewide.replace import lock_town
 from statewide.settings import Settings
-from tests.towns import ALDER, LOT, SOUTH, WEST, Fabric, alder, found_alder, write
+from tests.towns import ALDER, LOT, SOUTH, WEST, alder, write
 
 Submit = Callable[..., Outcome]
-
-
-@pytest.fixture
-def deliver(settings: Settings, tmp_path: Path) -> Submit:
-    """Deliver a fabric of the invented town Alder; returns the outcome."""
-    found_alder(settings)
-    count = 0
-
-    def go(
-        fabric: Fabric, *, year: int = 2025, kind: str = "geopackage", epsg: int | None = 6434, **options: Any
-    ) -> Outcome:
-        nonlocal count
-        count += 1
-        file = write(fabric, tmp_path / f"delivery-{count}", kind=kind, epsg=epsg)
-        return submit(settings, Request(file, "alder", year, **options), lambda message: None)
-
-    return go
 
 
 def live(
