@@ -129,8 +129,7 @@ def older_year(connection: Connection, staged: Staged, rows: Rows, town: Town, l
 def live_rows_held(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Parcels that are live and whose number stands in the file on held rows only."""
     numbers = rows.conformed.column("parcel_id_normalized").to_pylist()
-    places = {row_no: place for place, row_no in enumerate(rows.row_no.tolist())}
-    held = {numbers[places[row_no]] for row_no in log.held_rows()} - {None}
+    held = {numbers[rows.index_of(row_no)] for row_no in log.held_rows()} - {None}
     held -= set(staged.rows.column("parcel_id_normalized").to_pylist())
     query = (
         "SELECT DISTINCT parcel_id, parcel_id_normalized FROM cadastral.parcel"

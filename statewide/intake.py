@@ -9,6 +9,7 @@ hall's. An exception stops the walk and leaves the last good data; a finding is 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 import shutil
 import time
@@ -82,7 +83,7 @@ class Rows:
     crosswalk: Crosswalk
     crs: CrsDecision
 
-    @property
+    @functools.cached_property
     def row_no(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Numbers of the rows in the file, from 1, ascending; a row that could not be read leaves a gap."""
         return np.asarray(self.source.column("row_no").to_numpy(), dtype=np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import uuid
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Staged:
     rows: pa.Table
     shapes: Shapes
 
-    @property
+    @functools.cached_property
     def row_no(self) -> npt.NDArray[np.int64]:
         """Row numbers of the delivery, from 1."""
         return np.asarray(self.rows.column("row_no").to_numpy(), dtype=np.int64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from psycopg.rows import dict_row
+
 from statewide.database import connect
 from statewide.settings import Settings
 
@@ -27,9 +29,7 @@ ORDER BY m.town_no, p.dataset
 def town_status(settings: Settings) -> list[dict[str, Any]]:
     """One entry per town and dataset that is live; a town that owes everything has one entry without a dataset."""
     with connect(settings) as connection:
-        cursor = connection.execute(_QUERY)
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return connection.cursor(row_factory=dict_row).execute(_QUERY).fetchall()
 
 
 def render_status(towns: list[dict[str, Any]]) -> str:

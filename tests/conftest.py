@@ -22,3 +22,11 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real data (../shared/data) is not beside this checkout")
     return SHARED_DATA
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder for the reader to work in."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder

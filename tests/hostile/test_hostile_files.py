@@ -72,13 +72,6 @@ def canary() -> Iterator[Canary]:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def secret(tmp_path: Path) -> Path:
     path = tmp_path / "secret.csv"
     path.write_text(f"a,b\n{SECRET},1\n")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import shapely
+from psycopg.rows import dict_row
 
 from cadastral.parcels import submit
 from statewide.database import OWNER, connect
@@ -24,9 +25,7 @@ def live(
     settings: Settings, query: str = "SELECT * FROM published.parcels ORDER BY parcel_id, parcel_uid"
 ) -> list[dict[str, Any]]:
     with connect(settings) as connection:
-        cursor = connection.execute(query.encode())
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return connection.cursor(row_factory=dict_row).execute(query.encode()).fetchall()
 
 
 def test_a_first_delivery_is_published_row_for_row(deliver: Submit, settings: Settings) -> None:

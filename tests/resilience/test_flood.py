@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import shapely
+from psycopg.rows import dict_row
 
 from resilience.flood import ZoneClasses, load_flood_zones
 from statewide.database import connect
@@ -41,9 +42,7 @@ def rows(
     settings: Settings, query: str = "SELECT * FROM published.flood_zones ORDER BY fld_zone"
 ) -> list[dict[str, Any]]:
     with connect(settings) as connection:
-        cursor = connection.execute(query.encode())
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return connection.cursor(row_factory=dict_row).execute(query.encode()).fetchall()
 
 
 @pytest.mark.parametrize(

@@ -86,13 +86,6 @@ def shapes_of(reading: Reading) -> list[Any]:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def shapefile(tmp_path: Path) -> Path:
     folder = tmp_path / "delivered"
     folder.mkdir()
