@@ -9,18 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import shapely
+from psycopg import sql
 
-from statewide.database import Connection, read_sql
+from statewide.arrival import Rows
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
 from statewide.geometry import SQFT_PER_ACRE, distances_ft, same_shape
-from statewide.intake import Rows
+from statewide.live import Live
 from statewide.register import Town
 from statewide.staging import Staged
 
+Texts = npt.NDArray[np.object_]
+Places = npt.NDArray[np.intp]
 
-def loaded_twice(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+
+def loaded_twice(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Is nearly every parcel number there exactly twice, one copy upon the other?"""
     limits = log.check("TOWN_LOADED_TWICE").limits
     numbers = np.array(staged.rows.column("parcel_id_normalized").to_pylist(), dtype=object)
@@ -65,35 +70,54 @@ def _separator(rows: Rows, left: np.ndarray[Any, Any], right: np.ndarray[Any, An
     return ""
 
 
-def duplicate_rows(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def duplicate_rows(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Rows that repeat an earlier one in every published column and in shape."""
-    for row_no, other in connection.execute(read_sql("cadastral", "duplicate_rows")).fetchall():
-        log.add("DUPLICATE_ROW", row_no=row_no, other=other, shape=_shape(staged, row_no))
+    both = np.empty(len(staged.row_no), dtype=[("attributes", "V16"), ("shape", "V16")])
+    both["attributes"], both["shape"] = staged.attribute_hash, staged.shape_hash
+    _, first, group = np.unique(both.view("S32"), return_index=True, return_inverse=True)
+    for place in np.flatnonzero(first[group] != np.arange(len(group))):
+        other = int(staged.row_no[first[group[place]]])
+        log.add("DUPLICATE_ROW", row_no=int(staged.row_no[place]), other=other, shape=staged.shapes[place])
 
 
-def duplicate_ids(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def duplicate_ids(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """One parcel number on several shapes; said once per number, at its first row."""
-    column = rows.crosswalk.mapping.get("parcel_id")
-    for row_no, value, count, shapes in connection.execute(read_sql("cadastral", "duplicate_ids")).fetchall():
+    numbers = staged.text("parcel_id_normalized")
+    named = np.flatnonzero(numbers != None)  # noqa: E711  (element-wise)
+    _, group = np.unique(numbers[named].astype(str), return_inverse=True)
+    shape, of_shape = np.unique(staged.shape_hash[named].view("S16"), return_inverse=True)
+    pairs = np.unique(group * (len(shape) + 1) + of_shape)  # each number with each of its shapes, once
+    shapes = np.bincount(pairs // (len(shape) + 1), minlength=1)
+    counts, given = np.bincount(group, minlength=1), staged.rows.column("parcel_id")
+    first = np.full(len(shapes), len(numbers))
+    np.minimum.at(first, group, named)
+    for number in sorted(np.flatnonzero(shapes > 1), key=lambda number: first[number]):
+        place = int(first[number])
         log.add(
             "DUPLICATE_ID",
-            row_no=row_no,
-            column=column,
-            value=value,
-            rows=plain_count(count, "row"),
-            shapes=plain_number(shapes),
-            shape=_shape(staged, row_no),
+            row_no=int(staged.row_no[place]),
+            column=rows.crosswalk.mapping.get("parcel_id"),
+            value=given[place].as_py(),
+            rows=plain_count(int(counts[number]), "row"),
+            shapes=plain_number(int(shapes[number])),
+            shape=staged.shapes[place],
         )
 
 
-def stacks(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def stacks(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Several rows on exactly one shape; said once per stack, at its first row."""
-    query = "SELECT min(row_no), count(*) FROM staged GROUP BY shape_hash HAVING count(*) > 1 ORDER BY 1"
-    for row_no, count in connection.execute(query).fetchall():
-        log.add("STACKED", row_no=row_no, rows=plain_count(count, "row"), shape=_shape(staged, row_no))
+    _, first, counts = np.unique(staged.shape_hash.view("S16"), return_index=True, return_counts=True)
+    for place, count in sorted(zip(first[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)):
+        log.add("STACKED", row_no=int(staged.row_no[place]), rows=plain_count(count, "row"), shape=staged.shapes[place])
 
 
-def outside_town(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def stack_counts(staged: Staged) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """How many rows stand on the shape of each row."""
+    _, group, counts = np.unique(staged.shape_hash.view("S16"), return_inverse=True, return_counts=True)
+    return counts[group].astype(np.int32)
+
+
+def outside_town(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Parcels whose nearest point lies farther from the town's outline than an index map can be wrong."""
     limit = log.check("OUTSIDE_TOWN").limits["distance_ft_min"]
     shapely.prepare(town.outline)
@@ -107,46 +131,46 @@ def outside_town(connection: Connection, staged: Staged, rows: Rows, town: Town,
         )
 
 
-def stale_rows(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def stale_rows(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Rows of another collection year than the one they were sent for."""
-    query = "SELECT collection_year, count(*) FROM staged WHERE collection_year <> %s GROUP BY 1 ORDER BY 1"
-    for year, count in connection.execute(query, [log.year]).fetchall():
-        log.add(
-            "STALE_ROWS",
-            column=rows.crosswalk.mapping.get("collection_year"),
-            value=year,
-            rows=plain_count(count, "row"),
-        )
+    for entry in staged.rows.column("collection_year").drop_null().value_counts().sort().to_pylist():
+        if entry["values"] != log.year:
+            log.add(
+                "STALE_ROWS",
+                column=rows.crosswalk.mapping.get("collection_year"),
+                value=entry["values"],
+                rows=plain_count(entry["counts"], "row"),
+            )
 
 
-def older_year(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def older_year(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Was the file sent for an earlier year than the one that is live?"""
     query = "SELECT year FROM statewide.publication WHERE dataset = %s AND cousub_fips = %s AND year > %s"
-    for (live,) in connection.execute(query, [log.dataset, town.cousub_fips, log.year]).fetchall():
-        log.add("OLDER_YEAR", live=live)
+    for (year,) in live.connection.execute(query, [log.dataset, town.cousub_fips, log.year]).fetchall():
+        log.add("OLDER_YEAR", live=year)
 
 
-def live_rows_held(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def live_rows_held(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Parcels that are live and whose number stands in the file on held rows only."""
+    on_hold = log.held_rows()
+    if not on_hold:
+        return
     numbers = rows.conformed.column("parcel_id_normalized").to_pylist()
-    held = {numbers[rows.index_of(row_no)] for row_no in log.held_rows()} - {None}
-    held -= set(staged.rows.column("parcel_id_normalized").to_pylist())
-    query = (
-        "SELECT DISTINCT parcel_id, parcel_id_normalized FROM cadastral.parcel"
-        " WHERE cousub_fips = %s AND parcel_id_normalized = ANY(%s) ORDER BY parcel_id_normalized"
-    )
-    going = [number for number, _ in connection.execute(query, [town.cousub_fips, list(held)]).fetchall()]
+    held = {numbers[rows.index_of(row_no)] for row_no in on_hold} - {None}
+    held -= {numbers[rows.index_of(int(row_no))] for row_no in staged.row_no if int(row_no) not in on_hold}
+    going = {
+        normalized: given
+        for normalized, given in zip(live.column("parcel_id_normalized"), live.column("parcel_id"), strict=True)
+        if normalized in held
+    }
     if going:
-        shown = ", ".join(going[:10]) + (" and more" if len(going) > 10 else "")
+        shown = ", ".join(given for _, given in sorted(going.items())[:10]) + (" and more" if len(going) > 10 else "")
         log.add("LIVE_ROW_HELD", parcels=plain_count(len(going), "parcel"), numbers=shown)
 
 
-def shrinkage(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def shrinkage(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Does the delivery have far fewer parcels, or far less land, than is live?"""
-    query = "SELECT count(*), coalesce(sum(area_sqft), 0) FROM cadastral.parcel WHERE cousub_fips = %s"
-    row = connection.execute(query, [town.cousub_fips]).fetchone()
-    assert row is not None
-    old, old_area = int(row[0]), float(row[1])
+    old, old_area = len(live), float(live.total(sql.SQL("coalesce(sum(area_sqft), 0)")))
     if not old:
         return
     new, new_area = len(staged.shapes), float(shapely.area(staged.shapes).sum())
@@ -161,25 +185,42 @@ def shrinkage(connection: Connection, staged: Staged, rows: Rows, town: Town, lo
         )
 
 
-def ids_replaced(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def ids_replaced(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Are most of the live parcel numbers gone?"""
     limits = log.check("IDS_REPLACED").limits
-    row = connection.execute(read_sql("cadastral", "ids_kept"), {"town": town.cousub_fips}).fetchone()
-    assert row is not None
-    live, kept = row
-    if live >= limits["rows_min"] and kept < limits["share_min"] * live:
-        log.add("IDS_REPLACED", share=plain_share(kept / live))
+    known = set(_numbers(live.column("parcel_id_normalized"), live.column("cama_link_normalized"))) - {None}
+    new = _numbers(staged.text("parcel_id_normalized"), staged.text("cama_link_normalized"))
+    kept = len(known & set(new))
+    if len(known) >= limits["rows_min"] and kept < limits["share_min"] * len(known):
+        log.add("IDS_REPLACED", share=plain_share(kept / len(known)))
 
 
-def moved(connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def moved(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """How far have parcels moved that are in both, by number? Only numbers that are unique on both sides count."""
     limits = log.check("MOVED").limits
-    row = connection.execute(read_sql("cadastral", "displacement"), {"town": town.cousub_fips}).fetchone()
-    assert row is not None
-    pairs, shift = row
-    if pairs >= limits["rows_min"] and shift > limits["shift_ft_max"]:
+    here, there = _unique_in_both(staged.text("parcel_id_normalized"), live.column("parcel_id_normalized"))
+    if len(here) < limits["rows_min"]:
+        return
+    redrawn = staged.shape_hash[here] != live.versions["shape_hash"][there]
+    shifts = np.zeros(len(here))
+    old = live.shapes(there[redrawn]) if redrawn.any() else staged.shapes[:0]
+    shifts[redrawn] = shapely.distance(shapely.centroid(staged.shapes[here[redrawn]]), shapely.centroid(old))
+    if (shift := float(np.median(shifts))) > limits["shift_ft_max"]:
         log.add("MOVED", shift_ft=plain_number(shift, 1))
 
 
-def _shape(staged: Staged, row_no: int) -> Any:
-    return staged.shapes[int(np.searchsorted(staged.row_no, row_no))]
+def _numbers(ids: Texts, links: Texts) -> list[str | None]:
+    """What a parcel is known by: its number, or its link where it has none."""
+    return [number if number is not None else link for number, link in zip(ids, links, strict=True)]
+
+
+def _unique_in_both(new: Texts, old: Texts) -> tuple[Places, Places]:
+    """Places of the values that stand exactly once on either side, in pairs."""
+    places = []
+    for values in (new, old):
+        filled = np.flatnonzero(values != None)  # noqa: E711  (element-wise)
+        names, first, counts = np.unique(values[filled].astype(str), return_index=True, return_counts=True)
+        places.append((names[counts == 1], filled[first[counts == 1]]))
+    (here, left), (there, right) = places
+    _, a, b = np.intersect1d(here, there, assume_unique=True, return_indices=True)
+    return left[a], right[b]

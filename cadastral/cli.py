@@ -10,12 +10,13 @@ import typer
 from cadastral.parcels import PARCELS
 from cadastral.parcels import submit as submit_parcels
 from statewide import files
+from statewide.arrival import delivered_shapes
 from statewide.console import emit, progress
 from statewide.crosswalk import propose
 from statewide.database import connect
 from statewide.errors import EXIT_REFUSED, BadArgument
 from statewide.findings import plain_count, plain_share
-from statewide.intake import Outcome, Request, delivered_shapes
+from statewide.intake import Outcome, Request
 from statewide.ledger import history as submissions
 from statewide.register import find_town, locate
 from statewide.settings import load_settings

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
-from psycopg import sql
 
 from cadastral import checks
 from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, split_cama_link
+from statewide.arrival import Rows
 from statewide.conform import classify
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_number
-from statewide.intake import Dataset, Outcome, Request, Rows, Say, TableCheck, take_in
+from statewide.intake import Dataset, Outcome, Request, Say, TableCheck, take_in
 from statewide.register import Town, same_town
 from statewide.settings import Settings
 
@@ -29,7 +29,7 @@ def submit(settings: Settings, request: Request, say: Say) -> Outcome:
     Raises:
         InputError, PlatformError: as `statewide.intake.take_in`.
     """
-    return take_in(settings, PARCELS, request, say)
+    return take_in(settings, (PARCELS,), request, say)
 
 
 def facts(source: pa.Table, crosswalk: Crosswalk) -> dict[str, int]:
@@ -145,6 +145,6 @@ PARCELS = Dataset(
         TableCheck(("IDS_REPLACED",), checks.ids_replaced),
         TableCheck(("MOVED",), checks.moved),
     ),
-    derived={"stack_count": sql.SQL("count(*) OVER (PARTITION BY shape_hash)")},
+    derived={"stack_count": checks.stack_counts},
     sources=Path(__file__).parent / "sources",
 )

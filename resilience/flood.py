@@ -24,6 +24,7 @@ import shapely
 from psycopg import sql
 
 from statewide.conform import conform
+from statewide.copying import copy_in
 from statewide.crosswalk import propose
 from statewide.database import Connection
 from statewide.ddl import LONLAT_SRID, shape_srids, stored_columns
@@ -31,8 +32,8 @@ from statewide.errors import BadArgument, UnreadableDelivery
 from statewide.files import Reading, read
 from statewide.findings import FindingLog
 from statewide.geometry import Shapes, published_shapes, repair, to_storage
-from statewide.replace import lock_town
-from statewide.staging import Staged, stage
+from statewide.replace import LiveColumns, lock_town, transaction_time
+from statewide.staging import Staged
 from statewide.standard import CodeList, Standard
 
 LAYER = "flood-zones"
@@ -330,20 +331,13 @@ def _replace_zones(connection: Connection, standard: Standard, zones: pa.Table, 
     """The current version to history, this one in its place."""
     table = standard.table("flood_zone")
     constants = {
-        "flood_zone_uid": pa.array(
-            [str(uuid.uuid5(load.load_id, str(row))) for row in zones.column("row_no").to_pylist()]
-        ),
         "layer_version": pa.repeat(load.version, len(zones)),
         "effective_on": pa.repeat(pa.scalar(load.effective_on, pa.date32()), len(zones)),
         "source_sha256": pa.repeat(load.source_sha256, len(zones)),
     }
     for name, values in constants.items():
         zones = zones.append_column(name, values)
-    stage(connection, standard, Staged(table, zones, shapes))
     everything = sql.SQL(", ").join(sql.Identifier(name) for name in stored_columns(table))
-    staged_columns = sql.SQL(", ").join(
-        sql.Identifier(name) for name in stored_columns(table) if name not in ("submission_id", "valid_from")
-    )
     connection.execute(
         sql.SQL(
             "INSERT INTO resilience.flood_zone_history ({0}, valid_to, ended_by)"
@@ -352,13 +346,11 @@ def _replace_zones(connection: Connection, standard: Standard, zones: pa.Table, 
         [load.load_id],
     )
     connection.execute("DELETE FROM resilience.flood_zone")
-    connection.execute(
-        sql.SQL(
-            "INSERT INTO resilience.flood_zone ({0}, submission_id, valid_from)"
-            " SELECT {0}, %s, now() FROM staged ORDER BY row_no"
-        ).format(staged_columns),
-        [load.load_id],
-    )
+    row_no = zones.column("row_no").to_pylist()
+    uids = np.frombuffer(b"".join(uuid.uuid5(load.load_id, str(row)).bytes for row in row_no), dtype="V16")
+    columns = LiveColumns(standard, Staged(table, zones, shapes), {}, str(load.load_id), transaction_time(connection))
+    target = sql.Identifier(table.schema_name, table.name)
+    copy_in(connection, target, stored_columns(table), columns.chunks(np.arange(len(zones)), uids))
 
 
 def _write_coverage(connection: Connection, standard: Standard, shapes: Shapes, load_id: uuid.UUID) -> None:

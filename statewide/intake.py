@@ -3,7 +3,8 @@
     receive → read (isolated) → crosswalk → geometry → conform → stage → check → GATE → replace the town
 
 A room brings what is peculiar to its dataset as a `Dataset`; the order, the ledger, the gate and the report are the
-hall's. An exception stops the walk and leaves the last good data; a finding is data for the town.
+hall's. A delivery may have several parts (parcels and the assessor's rows): they are judged together and published
+together or not at all. An exception stops the walk and leaves the last good data; a finding is data for the town.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import functools
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points, version
@@ -21,34 +22,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psycopg
 import pyarrow as pa
 import shapely
-from psycopg import sql
 
 from statewide import files, ledger
+from statewide.arrival import Rows, delivered_shapes, file_findings, settle, shape_facts, shape_findings
 from statewide.conform import conform
 from statewide.crosswalk import Crosswalk, propose, read_reviewed
 from statewide.database import Connection, connect
+from statewide.ddl import has_shapes
 from statewide.errors import BadArgument, PlatformError, StatewideError, StorageFull, no_room
 from statewide.faults import keep_trace
-from statewide.findings import FindingLog, plain_number, plain_share
-from statewide.geometry import (
-    CrsDecision,
-    Repaired,
-    Shapes,
-    accepted_title,
-    measured_sqft,
-    repair,
-    settle_crs,
-    to_storage,
-)
+from statewide.findings import FindingLog, plain_number
+from statewide.geometry import measured_sqft
 from statewide.lineage import Lineage, trace
+from statewide.live import Live
 from statewide.register import Town, find_town
-from statewide.replace import lock_town, replace_town
+from statewide.replace import follows, lock_town, replace_town
 from statewide.report import ReportInput, write_report
 from statewide.settings import Settings
-from statewide.staging import Staged, new_uid, stage, staged_totals
+from statewide.staging import Staged, new_uid
 from statewide.standard import Standard, Table, load_standard
 from statewide.workspace import workspace
 
@@ -57,7 +52,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What the sender asks for. `publish` is false for a dry check."""
+    """What the sender asks for.
+
+    `file` is the file of the first dataset, `beside` holds those of the others by dataset. `publish` is false for a
+    dry check.
+    """
 
     file: Path
     town: str
@@ -66,36 +65,7 @@ class Request:
     layer: str | None = None
     accept: Mapping[str, str] = field(default_factory=dict)
     out: Path | None = None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A delivery on its way: delivered columns, conformed columns, and shapes in the storage CRS, all in row order.
-
-    `given` are the shapes as delivered (2-D, not repaired), `shapes` the valid MultiPolygons; None where there is none.
-    """
-
-    source: pa.Table
-    conformed: pa.Table
-    given: Shapes
-    shapes: Shapes
-    moved_sqft: np.ndarray[Any, np.dtype[np.float64]]
-    crosswalk: Crosswalk
-    crs: CrsDecision
-
-    @functools.cached_property
-    def row_no(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Numbers of the rows in the file, from 1, ascending; a row that could not be read leaves a gap."""
-        return np.asarray(self.source.column("row_no").to_numpy(), dtype=np.int64)
-
-    def index_of(self, row_no: int) -> int:
-        """Where the row of that number stands in the arrays."""
-        return int(np.searchsorted(self.row_no, row_no))
-
-    def label(self, row_no: int, column: str) -> str | None:
-        """A row's name for a reader."""
-        value = self.conformed.column(column)[self.index_of(row_no)].as_py()
-        return None if value is None else str(value)
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,7 +73,7 @@ class TableCheck:
     """A check over the staged rows; `codes` are what it may find, for the message when it cannot run."""
 
     codes: tuple[str, ...]
-    run: Callable[[Connection, Staged, Rows, Town, FindingLog], None]
+    run: Callable[[Live, Staged, Rows, Town, FindingLog], None]
 
     def level(self, standard: Standard) -> str:
         """Whether it looks at the file, its rows, the delivery as a whole, or the delivery beside the live town."""
@@ -122,7 +92,7 @@ class Dataset:
         facts: counts of the file as given, before anything is cleaned.
         identify: adds the platform's own columns to the conformed rows and runs the row checks.
         checks: set-wise checks over the staged rows and against the live ones.
-        derived: columns that depend on the other rows of the town, as SQL over `staged`.
+        derived: integer columns that depend on the other rows of the town.
         sources: folder with the reviewed mappings ``<town>.yml``.
     """
 
@@ -133,13 +103,13 @@ class Dataset:
     facts: Callable[[pa.Table, Crosswalk], dict[str, int]]
     identify: Callable[[Rows, Town, FindingLog], pa.Table]
     checks: tuple[TableCheck, ...]
-    derived: Mapping[str, sql.SQL]
+    derived: Mapping[str, Callable[[Staged], npt.NDArray[np.int32]]]
     sources: Path
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a delivery ended: the summary that `--json` prints, and its findings."""
+    """How a delivery ended: the summary that `--json` prints, and the findings of its first part."""
 
     summary: dict[str, Any]
     log: FindingLog
@@ -150,46 +120,59 @@ class Outcome:
         return bool(self.summary["outcome"] == "refused")
 
 
-def take_in(settings: Settings, dataset: Dataset, request: Request, say: Say) -> Outcome:
+def take_in(settings: Settings, datasets: Sequence[Dataset], request: Request, say: Say) -> Outcome:
     """Walk a delivery through the nine steps.
+
+    Args:
+        datasets: the parts of the delivery, in the order in which they are published.
 
     Raises:
         InputError: the file cannot be used, the town is unknown, or an option makes no sense; nothing changed.
         PlatformError: database, disk or ledger; rolled back, nothing half done.
     """
     standard = load_standard()
-    _require_sense(standard, dataset, request)
+    _require_sense(standard, datasets, request)
     settings.make_folders()
     clock = _Clock(say)
-    with clock.step("receive"), connect(settings) as connection:
-        town = find_town(connection, request.town)
-        saved = ledger.saved_crosswalk(connection, town.cousub_fips, dataset.table)
-    log = FindingLog(standard, dataset.table, request.year, town.town_name, town.cousub_fips)
-    walk = _Walk(settings, standard, dataset, request, town, log, clock, new_uid(), dt.datetime.now(dt.UTC))
-    with workspace(settings.home) as work:
-        with clock.step("read"):
-            reading = files.read(request.file, work=work, layer=request.layer)
-        rows, facts = walk.prepare(reading, saved)
+    received_at = dt.datetime.now(dt.UTC)
     # The report is written before the commit, so that one that cannot be written leaves everything as it was, and it
     # appears after it, so that it never tells of what did not happen.
-    with ExitStack() as after_commit, connect(settings) as connection:
-        lock_town(connection, dataset.table, town.cousub_fips)
-        verdict = walk.judge(connection, rows)
-        summary = walk.summary(reading, rows, facts, verdict)
+    with workspace(settings.home) as work, ExitStack() as after_commit, connect(settings) as connection:
+        with clock.step("receive"):
+            town = find_town(connection, request.town)
+            connection.commit()
+        walks = [_Walk(settings, standard, dataset, request, town, clock, received_at) for dataset in datasets]
+        with clock.step("read"):
+            readings = [
+                files.read(file, work=work, layer=request.layer)
+                for file in (request.file, *(request.beside[dataset.table] for dataset in datasets[1:]))
+            ]
+        saved = [ledger.saved_crosswalk(connection, town.cousub_fips, dataset.table) for dataset in datasets]
+        connection.commit()  # nothing is held open while the file is worked on
+        arrived = [walk.prepare(reading, known) for walk, reading, known in zip(walks, readings, saved, strict=True)]
+        for dataset in datasets:
+            lock_town(connection, dataset.table, town.cousub_fips)
+        verdicts = [walk.judge(connection, each.rows) for walk, each in zip(walks, arrived, strict=True)]
+        # In whatever part: they are published together or not at all.
+        blocking = tuple(dict.fromkeys(code for verdict in verdicts for code in verdict.blocking))
+        parts = [
+            _Part(walk, each, verdict, walk.summary(each, verdict, blocking))
+            for walk, each, verdict in zip(walks, arrived, verdicts, strict=True)
+        ]
+        summary = _joined([part.summary for part in parts])
         if request.publish:
-            with clock.step("replace"):
-                walk.record(connection, reading, rows, verdict, summary)
+            for part in parts:
+                part.walk.record(connection, part.arrived, part.verdict, part.summary)
         with clock.step("report"):
-            after_commit.enter_context(
-                write_report(Path(summary["report"]), walk.report(reading, rows, verdict, summary))
-            )
+            reports = [part.walk.report(part.arrived, part.verdict, part.summary) for part in parts]
+            after_commit.enter_context(write_report(Path(summary["report"]), reports[0]))
         if not request.publish:
             connection.rollback()
-    if request.publish and not verdict.blocking:
+    if request.publish and not blocking:
         with clock.step("overlays"):
-            summary["behind"] = _tell_the_rooms(settings, dataset, town, say)
+            summary["behind"] = _tell_the_rooms(settings, datasets, town, say)
     summary["seconds"] = clock.seconds()
-    return Outcome(summary, log)
+    return Outcome(summary, walks[0].log)
 
 
 class _Clock:
@@ -216,80 +199,95 @@ class _Clock:
 
 
 @dataclass(frozen=True)
+class _Arrived:
+    """A part that was read: the file, its rows under the standard's names, and counts of the file as given."""
+
+    reading: files.Reading
+    rows: Rows
+    facts: dict[str, int]
+
+
+@dataclass(frozen=True)
 class _Verdict:
-    """What the checks and the gate decided. `held` is row → codes; `blocking` is empty when the gate opens."""
+    """What the checks decided about a part. `held` is row → codes; `blocking` names what shuts the gate."""
 
     held: dict[int, list[str]]
     blocking: tuple[str, ...]
     entries: ledger.Ledger
+    staged: Staged
+    live: Live
     lineage: Lineage
 
 
 @dataclass(frozen=True)
 class _Walk:
-    """One delivery's walk: what stays the same from step to step, and the steps."""
+    """One part of a delivery on its walk: what stays the same from step to step, and the steps."""
 
     settings: Settings
     standard: Standard
     dataset: Dataset
     request: Request
     town: Town
-    log: FindingLog
     clock: _Clock
-    submission: str
     received_at: dt.datetime
+    submission: str = field(default_factory=new_uid)
+
+    @functools.cached_property
+    def log(self) -> FindingLog:
+        """The findings of this part."""
+        town = self.town
+        return FindingLog(self.standard, self.dataset.table, self.request.year, town.town_name, town.cousub_fips)
 
     @property
     def table(self) -> Table:
         return self.standard.table(self.dataset.table)
 
-    def prepare(self, reading: files.Reading, saved: Mapping[str, str]) -> tuple[Rows, dict[str, int]]:
+    def prepare(self, reading: files.Reading, saved: Mapping[str, str]) -> _Arrived:
         """Crosswalk, geometry and conform: the rows under the standard's names, and facts of the file as given."""
         with self.clock.step("geometry"):
             delivered = delivered_shapes(reading)
-            facts = _shape_facts(reading, delivered)
+            facts = shape_facts(reading, delivered)
         source = reading.table.drop_columns(["geometry"])
         with self.clock.step("crosswalk"):
             columns = source.drop_columns(["row_no"])
             reviewed = read_reviewed(self.dataset.sources / self.town.source_name, self.table)
             crosswalk = propose(self.standard, self.table, columns, saved=saved, reviewed=reviewed)
             facts |= self.dataset.facts(source, crosswalk)
-        _file_findings(self.log, reading, self.dataset, self.town, crosswalk)
+        where = f"{self.dataset.sources.parent.name}/{self.dataset.sources.name}/{self.town.source_name}"
+        file_findings(self.log, reading, self.table, self.dataset.any_of, where, crosswalk)
         with self.clock.step("geometry"):
-            crs, given, repaired = _settle(self.log, reading, delivered, self.town, self.standard)
+            crs, given, repaired = settle(self.log, reading, delivered, self.town, self.standard)
         with self.clock.step("conform"):
             conformed = conform(self.table, crosswalk, source, self.log)
             rows = Rows(source, conformed, given, repaired.shapes, repaired.moved_sqft, crosswalk, crs)
-            _shape_findings(self.log, rows, repaired)
+            if has_shapes(self.table):
+                shape_findings(self.log, rows, repaired)
             rows = replace(rows, conformed=self.dataset.identify(rows, self.town, self.log))
-        return rows, facts
+        return _Arrived(reading, rows, facts)
 
     def judge(self, connection: Connection, rows: Rows) -> _Verdict:
-        """Stage, check and gate: what is held, whether the delivery is refused, and how it meets the live town."""
+        """Stage, check and gate: what is held, whether the part is refused, and how it meets the live town."""
+        live = Live(connection, self.table, self.town.cousub_fips, follows(self.table, tuple(self.dataset.derived)))
         with self.clock.step("stage"):
             stored = _stored(self.table, rows.conformed)
-            staged = Staged(self.table, stored, rows.shapes).without(_unpublishable(rows, self.log))
-            stage(connection, self.standard, staged)
+            staged = Staged(self.table, stored, rows.shapes).without(self._unpublishable(rows))
         with self.clock.step("check"):
-            # The planner knows nothing of rows that were written a moment ago and would loop where it should hash.
-            connection.execute("SET LOCAL enable_nestloop = off")
             self._require_something(len(staged.shapes))
             for check in self.dataset.checks:
                 # What a wrong place or an empty file would look like beside the live town says nothing of its own.
                 if not (self._hopeless() and check.level(self.standard) == "history"):
-                    _run(check, connection, staged, rows, self.town, self.log)
-            connection.execute("SET LOCAL enable_nestloop = on")
+                    _run(check, live, staged, rows, self.town, self.log)
             held = self.log.held_rows()
-            connection.execute("DELETE FROM staged WHERE row_no = ANY(%s)", [list(held)])
+            staged = staged.without(set(held))
         with self.clock.step("gate"):
             header = self.standard.header
-            entries = _balance(connection, rows, held)
+            entries = self._balance(rows, staged, held)
             entries.require_balance(header.area_tolerance_sqft)
             self._require_something(entries.rows_published)
             found = {finding.code for finding in self.log.blocking(self.request.accept)}
             blocking = tuple(sorted(found, key=lambda code: (self.log.check(code).acceptable, code)))
-            lineage = trace(connection, self.table, self.town.cousub_fips, header.coordinate_tolerance_ft)
-        return _Verdict(held, blocking, entries.all_held() if blocking else entries, lineage)
+            lineage = trace(live, staged, header.coordinate_tolerance_ft)
+        return _Verdict(held, blocking, entries, staged, live, lineage)
 
     def _hopeless(self) -> bool:
         """Whether a finding stands that no town may accept."""
@@ -300,14 +298,36 @@ class _Walk:
         if not rows and not self._hopeless():
             self.log.add("NOTHING_TO_PUBLISH", rows=plain_number(len(self.log.held_rows())))
 
-    def summary(
-        self, reading: files.Reading, rows: Rows, facts: Mapping[str, int], verdict: _Verdict
-    ) -> dict[str, Any]:
+    def _unpublishable(self, rows: Rows) -> set[int]:
+        held = set(self.log.held_rows())
+        if has_shapes(self.table):
+            held |= {int(row_no) for row_no in rows.row_no[shapely.is_missing(rows.shapes)]}
+        return held
+
+    def _balance(self, rows: Rows, staged: Staged, held: Mapping[int, list[str]]) -> ledger.Ledger:
+        """Close the books: what is staged as it would be published, the rest as it came."""
+        given_area = measured_sqft(rows.given)
+        is_held = np.isin(rows.row_no, list(held))
+        if has_shapes(self.table):
+            is_held |= shapely.is_missing(rows.shapes)
+        return ledger.Ledger(
+            rows_read=len(rows.source),
+            rows_published=len(staged.shapes),
+            rows_held=int(is_held.sum()),
+            rows_ignored=0,
+            area_read_sqft=math.fsum(given_area),
+            area_published_sqft=math.fsum(staged.areas),
+            area_held_sqft=math.fsum(given_area[is_held]),
+            area_repaired_sqft=math.fsum(-rows.moved_sqft[~is_held]) + 0.0,
+        )
+
+    def summary(self, arrived: _Arrived, verdict: _Verdict, blocking: Sequence[str]) -> dict[str, Any]:
         """What `--json` prints; of a refused delivery no row was compared with the live town."""
-        refused, lineage, entries = bool(verdict.blocking), verdict.lineage, verdict.entries
-        differs = lineage.added or lineage.changed or lineage.removed
+        reading, rows, lineage = arrived.reading, arrived.rows, verdict.lineage
+        entries = verdict.entries.all_held() if blocking else verdict.entries
+        counts = lineage.counts()
+        differs = counts["added"] or counts["changed"] or counts["removed"]
         accepted = "ok" if not self.request.publish else "published" if differs else "unchanged"
-        compared = ("added", "changed", "removed", "unchanged", "within_tolerance")
         balanced = ("read", "published", "held", "ignored")
         return {
             "submission": self.submission,
@@ -315,12 +335,12 @@ class _Walk:
             "town": self.town.town_name,
             "cousub_fips": self.town.cousub_fips,
             "year": self.request.year,
-            "outcome": "refused" if refused else accepted,
+            "outcome": "refused" if blocking else accepted,
             "dry": not self.request.publish,
-            "blocked_by": list(verdict.blocking),
+            "blocked_by": list(blocking),
             "rows": {
                 **{name: getattr(entries, f"rows_{name}") for name in balanced},
-                **{name: 0 if refused else getattr(lineage, name) for name in compared},
+                **{name: 0 if blocking else count for name, count in counts.items()},
             },
             "findings": self.log.counts(),
             "area_sqft": {
@@ -334,7 +354,7 @@ class _Walk:
                 "alternatives": list(rows.crs.alternatives),
             },
             "largest_shift_ft": round(lineage.largest_shift_ft, 4),
-            "facts": dict(facts),
+            "facts": dict(arrived.facts),
             "file": {
                 "name": reading.path_name,
                 "sha256": reading.sha256,
@@ -347,42 +367,41 @@ class _Walk:
             "report": str(self.request.out or self.settings.reports / self.submission),
         }
 
-    def record(
-        self,
-        connection: Connection,
-        reading: files.Reading,
-        rows: Rows,
-        verdict: _Verdict,
-        summary: dict[str, Any],
-    ) -> None:
+    def record(self, connection: Connection, arrived: _Arrived, verdict: _Verdict, summary: dict[str, Any]) -> None:
         """Write what the gate decided; everything in the one transaction of the caller."""
         srid = self.standard.header.storage_crs
-        _keep_original(self.settings, reading)
-        ledger.record_submission(
-            connection,
-            summary,
-            received_at=self.received_at,
-            accepted=self.request.accept,
-            standard_version=self.standard.header.version,
-            software_version=version("statewide"),
-        )
-        ledger.record_ledger(connection, self.submission, verdict.entries, rows.crosswalk.account())
-        ledger.record_findings(connection, self.submission, self.log.sorted(), srid)
-        # A column that nobody recognised may hold a person: its values stay in the original alone.
-        unsaid = {*rows.crosswalk.withheld, *rows.crosswalk.unmapped}
-        open_columns = [name for name in rows.source.column_names if name not in unsaid]
-        source = rows.source.select(open_columns)
-        ledger.record_held_rows(connection, self.submission, verdict.held, source, rows.given, srid)
-        if verdict.blocking:
+        reading, rows, refused = arrived.reading, arrived.rows, summary["outcome"] == "refused"
+        with self.clock.step("record"):
+            _keep_original(self.settings, reading)
+            entries = verdict.entries.all_held() if refused else verdict.entries
+            ledger.record_submission(
+                connection,
+                summary,
+                received_at=self.received_at,
+                accepted=self.request.accept,
+                standard_version=self.standard.header.version,
+                software_version=version("statewide"),
+            )
+            ledger.record_ledger(connection, self.submission, entries, rows.crosswalk.account())
+            ledger.record_findings(connection, self.submission, self.log.sorted(), srid)
+            # A column that nobody recognised may hold a person: its values stay in the original alone.
+            unsaid = {*rows.crosswalk.withheld, *rows.crosswalk.unmapped}
+            source = rows.source.select([name for name in rows.source.column_names if name not in unsaid])
+            ledger.record_held_rows(connection, self.submission, verdict.held, source, rows.given, srid)
+        if refused:
             return
-        changed = summary["outcome"] == "published"
-        if changed:
-            replace_town(connection, self.table, self.town.cousub_fips, self.submission, self.dataset.derived)
-        ledger.record_publication(connection, summary, renew=changed, publication_id=new_uid())
-        ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping)
+        with self.clock.step("replace"):
+            derived = {name: work(verdict.staged) for name, work in self.dataset.derived.items()}
+            followed = replace_town(
+                verdict.live, self.standard, verdict.staged, verdict.lineage, derived, self.submission
+            )
+            changed = summary["outcome"] == "published" or followed > 0
+            ledger.record_publication(connection, summary, renew=changed, publication_id=new_uid())
+            ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping)
 
-    def report(self, reading: files.Reading, rows: Rows, verdict: _Verdict, summary: dict[str, Any]) -> ReportInput:
+    def report(self, arrived: _Arrived, verdict: _Verdict, summary: dict[str, Any]) -> ReportInput:
         """What the report is made of."""
+        rows = arrived.rows
         return ReportInput(
             summary=summary,
             log=self.log,
@@ -398,11 +417,30 @@ class _Walk:
             noun=self.dataset.noun,
             received_at=self.received_at,
             accepted=dict(self.request.accept),
-            isolation=reading.isolation,
+            isolation=arrived.reading.isolation,
         )
 
 
-def _tell_the_rooms(settings: Settings, dataset: Dataset, town: Town, say: Say) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Part:
+    """A part of a delivery when all is known about it."""
+
+    walk: _Walk
+    arrived: _Arrived
+    verdict: _Verdict
+    summary: dict[str, Any]
+
+
+def _joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The summary of the delivery: that of its first part, the others by the names of their datasets."""
+    first, *others = summaries
+    joined = first | {other["dataset"]: other for other in others}
+    if any(other["outcome"] == "published" for other in others):
+        joined["outcome"] = "published"
+    return joined
+
+
+def _tell_the_rooms(settings: Settings, datasets: Sequence[Dataset], town: Town, say: Say) -> dict[str, str]:
     """Call what hangs on ``statewide.after_publication``: overlays of the town's changed rows.
 
     The rows are live by now and stay so: what fails here is named with its reason, and tried again at the next
@@ -411,7 +449,8 @@ def _tell_the_rooms(settings: Settings, dataset: Dataset, town: Town, say: Say) 
     behind = {}
     for entry in sorted(entry_points(group="statewide.after_publication"), key=lambda point: point.name):
         try:
-            entry.load()(settings, dataset.table, town, say)
+            for dataset in datasets:
+                entry.load()(settings, dataset.table, town, say)
         except StatewideError as error:
             behind[entry.name] = str(error)
         except Exception as error:
@@ -419,13 +458,13 @@ def _tell_the_rooms(settings: Settings, dataset: Dataset, town: Town, say: Say) 
     return behind
 
 
-def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> None:
+def _require_sense(standard: Standard, datasets: Sequence[Dataset], request: Request) -> None:
     this_year = dt.datetime.now(dt.UTC).year
     if not 1990 <= request.year <= this_year + 1:
         raise BadArgument(f"The year {request.year} makes no sense: give the collection year, for example {this_year}.")
     for code, reason in request.accept.items():
         check = standard.checks.get(code)
-        if check is None or dataset.table not in check.datasets:
+        if check is None or not {dataset.table for dataset in datasets} & set(check.datasets):
             raise BadArgument(f"There is no check called {code}; the report names the checks that refused the file.")
         if check.severity_in(request.year) != "BLOCK" or not check.acceptable:
             raise BadArgument(f"{code} cannot be accepted: only a check that refuses a file with parcels in place can.")
@@ -433,139 +472,17 @@ def _require_sense(standard: Standard, dataset: Dataset, request: Request) -> No
             raise BadArgument(f'Accepting {code} needs a reason that others can read: --reason "…".')
 
 
-def delivered_shapes(reading: files.Reading) -> Shapes:
-    """The delivered shapes, in the file's own coordinates; a corner that is no number is found later, by `repair`."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(shapely.from_wkb(reading.table.column("geometry").to_numpy()), dtype=object)
-
-
-def _shape_facts(reading: files.Reading, given: Shapes) -> dict[str, int]:
-    """Counts of the shapes as given, in the file's own coordinates."""
-    present = ~shapely.is_missing(given)
-    repeats = reading.table.column("geometry").drop_null().value_counts().field("counts").to_numpy()
-    return {
-        "rows": reading.rows_read,
-        "null_geometry": int((~present).sum()),
-        "invalid_geometry": int((~shapely.is_valid(given[present])).sum()),
-        "multipart": int((shapely.get_num_geometries(given[present]) > 1).sum()),
-        "rows_sharing_a_geometry": int(repeats[repeats > 1].sum()),
-    }
-
-
-def _file_findings(log: FindingLog, reading: files.Reading, dataset: Dataset, town: Town, crosswalk: Crosswalk) -> None:
-    table = log.standard.table(dataset.table)
-    source = f"{dataset.sources.parent.name}/{dataset.sources.name}/{town.source_name}"
-    columns = ", ".join(name for name in reading.table.column_names if name not in ("row_no", "geometry"))
-    if reading.table.column("geometry").null_count == len(reading.table):
-        log.add("NO_ROWS", layer=reading.layer.name)
-    counted = reading.rows_counted if reading.rows_counted is not None else reading.rows_declared
-    if reading.geometries_lost or (counted is not None and counted != reading.rows_read):
-        log.add(
-            "SHORT_READ",
-            counted=counted,
-            read=reading.rows_read,
-            lost=reading.geometries_lost,
-        )
-    for complaint in reading.warnings:
-        log.add("RECORD_UNREADABLE", complaint=complaint)
-    if not any(name in crosswalk.mapping for name in dataset.any_of):
-        wanted = " or ".join(dict.fromkeys(table.field(name).maps_to.get("ct_layer", name) for name in dataset.any_of))
-        log.add("KEY_COLUMN_MISSING", wanted=wanted, columns=columns, source=source)
-    for column in crosswalk.unmapped:
-        log.add("COLUMN_UNMAPPED", column=column, source=source)
-    for name, rival in crosswalk.rivals.items():
-        log.add(
-            "COLUMN_AMBIGUOUS",
-            column=crosswalk.mapping[name],
-            field=table.field(name).title,
-            rival=rival,
-            source=source,
-        )
-    for column in crosswalk.withheld:
-        log.add("COLUMN_WITHHELD", column=column)
-
-
-def _settle(
-    log: FindingLog, reading: files.Reading, given: Shapes, town: Town, standard: Standard
-) -> tuple[CrsDecision, Shapes, Repaired]:
-    """Settle the CRS and bring the shapes to the storage CRS, valid."""
-    layer = reading.layer
-    if shapely.is_missing(given).all():  # NO_ROWS says it; there is no position to settle
-        return CrsDecision(layer.crs_epsg, "unknown", 0.0), given, repair(given)
-    if bool(shapely.has_z(given[~shapely.is_missing(given)]).any()):
-        log.add("Z_DROPPED", geometry_type=layer.geometry_type)
-    # GeoJSON is in degrees unless it says otherwise; numbers that cannot be degrees say otherwise.
-    unsaid = reading.kind == "geojson" and bool(np.nanmax(np.abs(shapely.total_bounds(given))) > 360)
-    stated = (None, None) if unsaid else (layer.crs_epsg, layer.crs_wkt)
-    crs = settle_crs(given, *stated, town.outline, standard)
-    if crs.epsg is None:
-        log.add("CRS_UNKNOWN", why=crs.why)
-        # Nothing can be measured without a coordinate system: the rows count, their area does not.
-        nowhere = np.full(len(given), None, dtype=object)
-        return crs, nowhere, repair(nowhere)
-    if crs.how == "assumed":
-        twins = ", ".join(f"EPSG:{epsg}" for epsg in crs.alternatives)
-        log.add(
-            "CRS_ASSUMED",
-            epsg=crs.epsg,
-            title=accepted_title(crs.epsg, standard),
-            share=plain_share(crs.share_in_town),
-            alternatives=f" {twins} have the same numbers, so they make no difference to the map." if twins else "",
-        )
-    elif crs.share_in_town < log.check("WRONG_PLACE").limits["share_min"]:
-        hint = (
-            f" Read in EPSG:{crs.better} ({accepted_title(crs.better, standard)}),"
-            f" {plain_share(crs.scores[crs.better])} would."
-            if crs.better
-            else " In no other system that we know would they, either."
-        )
-        log.add("WRONG_PLACE", share=plain_share(crs.share_in_town), epsg=crs.epsg, hint=hint)
-    moved = to_storage(given, crs.epsg, standard)
-    return crs, moved, repair(moved, log.check("GEOMETRY_UNUSABLE").limits["width_ft_max"])
-
-
-def _shape_findings(log: FindingLog, rows: Rows, repaired: Repaired) -> None:
-    limits = log.check("GEOMETRY_REPAIR_LARGE").limits
-    missing = shapely.is_missing(rows.given)
-    if rows.crs.epsg is not None:
-        for row_no in rows.row_no[missing]:
-            log.add("GEOMETRY_MISSING", row_no=int(row_no))
-    for index in np.flatnonzero(repaired.unusable):
-        place = int(index)
-        log.add(
-            "GEOMETRY_UNUSABLE", row_no=int(rows.row_no[place]), why=repaired.why[place], shape=repaired.where[place]
-        )
-    for index in np.flatnonzero(repaired.repaired):
-        place = int(index)
-        moved, area = abs(float(repaired.moved_sqft[place])), float(shapely.area(repaired.shapes[place]))
-        large = moved > limits["sqft_max"] or moved > limits["share_max"] * area
-        log.add(
-            "GEOMETRY_REPAIR_LARGE" if large else "GEOMETRY_REPAIRED",
-            row_no=int(rows.row_no[place]),
-            why=repaired.why[place],
-            shape=repaired.where[place],
-            moved_sqft=plain_number(moved, 2),
-            area_sqft=plain_number(area),
-            share=plain_share(moved / area),
-        )
-
-
-def _unpublishable(rows: Rows, log: FindingLog) -> set[int]:
-    without_shape = {int(row_no) for row_no in rows.row_no[shapely.is_missing(rows.shapes)]}
-    return without_shape | set(log.held_rows())
-
-
 def _stored(table: Table, conformed: pa.Table) -> pa.Table:
     stored = {item.name for item in table.base_fields}
     return conformed.select([name for name in conformed.column_names if name in stored or name == "row_no"])
 
 
-def _run(check: TableCheck, connection: Connection, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def _run(check: TableCheck, live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Run a check in a savepoint: one that fails is NOT_EVALUATED, which blocks, and the others still run."""
     before = len(log.findings)
     try:
-        with connection.transaction():
-            check.run(connection, staged, rows, town, log)
+        with live.connection.transaction():
+            check.run(live, staged, rows, town, log)
     except Exception as error:
         gone = isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.QueryCanceled)
         if gone or isinstance(error, StatewideError):
@@ -573,23 +490,6 @@ def _run(check: TableCheck, connection: Connection, staged: Staged, rows: Rows, 
         del log.findings[before:]
         # The kind of error only: its text may quote a value of the row.
         log.not_evaluated(" / ".join(check.codes), type(error).__name__)
-
-
-def _balance(connection: Connection, rows: Rows, held: Mapping[int, list[str]]) -> ledger.Ledger:
-    """Close the books: published as PostGIS sees the staging table, the rest as we do."""
-    published_rows, published_area = staged_totals(connection)
-    given_area = measured_sqft(rows.given)
-    is_held = np.isin(rows.row_no, list(held)) | shapely.is_missing(rows.shapes)
-    return ledger.Ledger(
-        rows_read=len(rows.source),
-        rows_published=published_rows,
-        rows_held=int(is_held.sum()),
-        rows_ignored=0,
-        area_read_sqft=math.fsum(given_area),
-        area_published_sqft=published_area,
-        area_held_sqft=math.fsum(given_area[is_held]),
-        area_repaired_sqft=math.fsum(-rows.moved_sqft[~is_held]) + 0.0,
-    )
 
 
 def _keep_original(settings: Settings, reading: files.Reading) -> None:

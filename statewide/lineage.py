@@ -1,6 +1,6 @@
 """Which row of a new delivery is which live row: identity across deliveries.
 
-First the rows that are the same to the bit (in SQL, by hash); then, of what is left, those that are the same within the
+First the rows that are the same to the bit (by hash); then, of what is left, those that are the same within the
 standard's coordinate tolerance, those with the same number, and those with the same shape. What remains is new or gone.
 """
 
@@ -14,13 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import shapely
-from psycopg import sql
 
-from statewide.database import Connection, read_sql
 from statewide.geometry import Shapes, distances_ft, same_shape
-from statewide.standard import Table
+from statewide.live import Live
+from statewide.staging import Digests, Staged
 
-Kind = Literal["same", "within tolerance", "changed"]
+Kind = Literal["within tolerance", "changed"]
 Indices = npt.NDArray[np.int64]
 
 _SEARCH_FT = 1.0
@@ -32,58 +31,103 @@ _MOST_PAIRS = 250_000
 
 @dataclass(frozen=True)
 class Side:
-    """Unpaired rows of one side: identifiers, hash of the attributes, normalised numbers (best first), shapes."""
+    """Unpaired rows of one side: hash of the attributes, normalised numbers (best first), shapes."""
 
-    ids: list[Any]
-    attribute_hash: npt.NDArray[np.object_]
+    attribute_hash: Digests
     keys: tuple[npt.NDArray[np.object_], ...]
     shapes: Shapes
+
+    def __len__(self) -> int:
+        return len(self.shapes)
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """How the delivery meets the live town: counts of rows, and how far shapes kept within the tolerance had moved."""
+    """How the delivery meets the live town.
 
-    added: int
-    changed: int
-    removed: int
-    unchanged: int
+    `added` and `removed` are places in the staged and in the live rows. `kept` and `changed` are pairs of places, one
+    row per pair: staged, live. Kept rows stay as they are; `within_tolerance` of them were drawn anew, by no more than
+    `largest_shift_ft`.
+    """
+
+    added: Indices
+    removed: Indices
+    kept: Indices
+    changed: Indices
     within_tolerance: int
     largest_shift_ft: float
 
+    def counts(self) -> dict[str, int]:
+        """Numbers of rows, as the summary names them."""
+        return {
+            "added": len(self.added),
+            "changed": len(self.changed),
+            "removed": len(self.removed),
+            "unchanged": len(self.kept),
+            "within_tolerance": self.within_tolerance,
+        }
 
-def trace(connection: Connection, table: Table, town: str, tolerance_ft: float) -> Lineage:
-    """Fill the temporary table `pairing` (row_no, uid, kind) from `staged` and the live rows of the town."""
-    names = {
-        "live": sql.Identifier(table.schema_name, table.name),
-        "key": sql.Identifier(table.key),
-        "town_key": sql.Identifier(table.town_key or ""),
-    }
-    connection.execute(read_sql("statewide", "pair_identical").format(**names), {"town": town})
-    same = _count(connection, "SELECT count(*) FROM pairing")
-    new = _unpaired_staged(connection, table)
-    live = _unpaired_live(connection, table, names, town)
-    pairs = list(match(new, live, tolerance_ft))
-    with connection.cursor() as cursor, cursor.copy("COPY pairing (row_no, uid, kind) FROM STDIN") as copy:
-        for left, right, kind, _ in pairs:
-            copy.write_row((new.ids[left], live.ids[right], kind))
-    close = [shift for _, _, kind, shift in pairs if kind == "within tolerance"]
-    changed = len(pairs) - len(close)
+
+def trace(live: Live, staged: Staged, tolerance_ft: float) -> Lineage:
+    """Pair the staged rows with the live rows of the town."""
+    versions = live.versions
+    same = _identical(staged, versions)
+    new = np.setdiff1d(np.arange(len(staged.shapes)), same[:, 0])
+    old = np.setdiff1d(np.arange(len(versions)), same[:, 1])
+    if not len(new) or not len(old):
+        nothing = np.zeros((0, 2), dtype=np.int64)
+        return Lineage(new, old, same, nothing, 0, 0.0)
+    # In the order of the delivery that wrote them: a stack's rows pair off the way they came.
+    old = old[np.lexsort((versions["uid"][old].view("S16").ravel(), versions["row_no"][old]))]
+    names = live.table.match_on
+    keys, shapes = live.columns(old, names)
+    here = Side(staged.attribute_hash[new], tuple(staged.text(name)[new] for name in names), staged.shapes[new])
+    there = Side(np.ascontiguousarray(versions["attribute_hash"][old]), tuple(keys), shapes)
+    pairs = list(match(here, there, tolerance_ft))
+    close = [(new[left], old[right]) for left, right, kind, _ in pairs if kind == "within tolerance"]
+    changed = [(new[left], old[right]) for left, right, kind, _ in pairs if kind == "changed"]
     return Lineage(
-        added=len(new.ids) - len(pairs),
-        changed=changed,
-        removed=len(live.ids) - len(pairs),
-        unchanged=same + len(close),
+        added=np.delete(new, [left for left, *_ in pairs]),
+        removed=np.delete(old, [right for _, right, *_ in pairs]),
+        kept=np.concatenate([same, _two_columns(close)]),
+        changed=_two_columns(changed),
         within_tolerance=len(close),
-        largest_shift_ft=max(close, default=0.0),
+        largest_shift_ft=max((shift for *_, kind, shift in pairs if kind == "within tolerance"), default=0.0),
     )
+
+
+def _identical(staged: Staged, versions: npt.NDArray[np.void]) -> Indices:
+    """Pairs of rows that are the same to the bit; equal rows of a stack pair off in the order of their numbers."""
+    here = _nth(staged.attribute_hash, staged.shape_hash, staged.row_no)
+    there = _nth(versions["attribute_hash"], versions["shape_hash"], versions["row_no"])
+    _, left, right = np.intersect1d(here, there, assume_unique=True, return_indices=True)
+    return np.column_stack((left, right)).astype(np.int64)
+
+
+def _nth(attribute_hash: Digests, shape_hash: Digests, row_no: npt.NDArray[Any]) -> npt.NDArray[np.void]:
+    """Both hashes, and the how-manieth row with them it is: forty bytes that no two rows of a town share."""
+    both = np.empty(len(row_no), dtype=[("attributes", "V16"), ("shape", "V16")])
+    both["attributes"], both["shape"] = attribute_hash, shape_hash
+    _, group = np.unique(both.view("S32"), return_inverse=True)
+    order = np.lexsort((row_no, group))
+    ordered = group[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else ordered
+    nth = np.empty(len(row_no), dtype=">u8")
+    nth[order] = np.arange(len(row_no)) - np.repeat(starts, np.diff(np.r_[starts, len(ordered)]))
+    named = np.empty(len(row_no), dtype=[("attributes", "V16"), ("shape", "V16"), ("nth", ">u8")])
+    named["attributes"], named["shape"], named["nth"] = attribute_hash, shape_hash, nth
+    return named.view("S40").ravel()
+
+
+def _two_columns(pairs: list[tuple[Any, Any]]) -> Indices:
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def match(new: Side, live: Side, tolerance_ft: float) -> Iterator[tuple[int, int, Kind, float]]:
     """Pairs of (index in new, index in live, kind, distance in feet), each row at most once."""
-    free_new = np.ones(len(new.ids), dtype=bool)
-    free_live = np.ones(len(live.ids), dtype=bool)
-    if not len(new.ids) or not len(live.ids):
+    free_new = np.ones(len(new), dtype=bool)
+    free_live = np.ones(len(live), dtype=bool)
+    if not len(new) or not len(live):
         return
 
     def take(
@@ -165,38 +209,3 @@ def _same_key(
 def _centre_distances(left: Shapes, right: Shapes) -> npt.NDArray[np.float64]:
     found: npt.NDArray[np.float64] = shapely.distance(shapely.centroid(left), shapely.centroid(right))
     return found
-
-
-def _unpaired_staged(connection: Connection, table: Table) -> Side:
-    query = sql.SQL(
-        "SELECT row_no, attribute_hash::text, ST_AsBinary(geom) {keys} FROM staged"
-        " WHERE NOT EXISTS (SELECT 1 FROM pairing WHERE pairing.row_no = staged.row_no) ORDER BY row_no"
-    ).format(keys=_key_columns(table))
-    return _side(connection.execute(query).fetchall(), len(table.match_on))
-
-
-def _unpaired_live(connection: Connection, table: Table, names: dict[str, sql.Identifier], town: str) -> Side:
-    query = sql.SQL(
-        "SELECT {key}, attribute_hash::text, ST_AsBinary(geom) {keys} FROM {live}"
-        " WHERE {town_key} = %s AND NOT EXISTS (SELECT 1 FROM pairing WHERE pairing.uid = {key}) ORDER BY row_no, {key}"
-    ).format(keys=_key_columns(table), **names)
-    return _side(connection.execute(query, [town]).fetchall(), len(table.match_on))
-
-
-def _key_columns(table: Table) -> sql.Composed:
-    return sql.Composed([sql.SQL(", {}").format(sql.Identifier(name)) for name in table.match_on])
-
-
-def _side(rows: list[tuple[Any, ...]], keys: int) -> Side:
-    return Side(
-        ids=[row[0] for row in rows],
-        attribute_hash=np.array([row[1] for row in rows], dtype=object),
-        keys=tuple(np.array([row[3 + key] for row in rows], dtype=object) for key in range(keys)),
-        shapes=np.array(shapely.from_wkb([bytes(row[2]) for row in rows]), dtype=object).reshape(len(rows)),
-    )
-
-
-def _count(connection: Connection, query: str) -> int:
-    row = connection.execute(query.encode()).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -60,6 +60,7 @@ class StandardField(_Law):
     public: bool = True
     filled_by: Literal["town", "platform"] = "town"
     stored: bool = True
+    versioned: bool = True
     codes: str | None = None
     minimum: float | None = None
     maximum: float | None = None

@@ -29,7 +29,7 @@ def check(shared_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -
 
     def go(fabric: Fabric, year: int = 2025, dataset: Any = PARCELS) -> Outcome:
         file = write(fabric, tmp_path_factory.mktemp("delivery"))
-        return take_in(shared_settings, dataset, Request(file, "Alder", year, publish=False), lambda message: None)
+        return take_in(shared_settings, (dataset,), Request(file, "Alder", year, publish=False), lambda message: None)
 
     return go
 

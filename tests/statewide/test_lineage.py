@@ -25,7 +25,7 @@ def side(rows: list[Row]) -> Side:
         found[:] = [row[place] for row in rows]
         return found
 
-    return Side(list(range(len(rows))), column(0), (column(1), column(2)), column(3))
+    return Side(column(0), (column(1), column(2)), column(3))
 
 
 def paired(new: list[Row], live: list[Row]) -> list[tuple[int, int, str]]:

@@ -1,0 +1,186 @@
+"""A reading → rows under the standard's names: columns found, CRS settled, shapes valid, values conformed.
+
+The first half of a delivery's walk. Nothing here knows the database; what is wrong becomes a finding.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+
+from statewide import files
+from statewide.crosswalk import Crosswalk
+from statewide.ddl import has_shapes
+from statewide.findings import FindingLog, plain_number, plain_share
+from statewide.geometry import (
+    CrsDecision,
+    Repaired,
+    Shapes,
+    accepted_title,
+    repair,
+    settle_crs,
+    to_storage,
+)
+from statewide.register import Town
+from statewide.standard import Standard, Table
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A delivery on its way: delivered columns, conformed columns, and shapes in the storage CRS, all in row order.
+
+    `given` are the shapes as delivered (2-D, not repaired), `shapes` the valid MultiPolygons; None where there is none.
+    """
+
+    source: pa.Table
+    conformed: pa.Table
+    given: Shapes
+    shapes: Shapes
+    moved_sqft: np.ndarray[Any, np.dtype[np.float64]]
+    crosswalk: Crosswalk
+    crs: CrsDecision
+
+    @functools.cached_property
+    def row_no(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Numbers of the rows in the file, from 1, ascending; a row that could not be read leaves a gap."""
+        return np.asarray(self.source.column("row_no").to_numpy(), dtype=np.int64)
+
+    def index_of(self, row_no: int) -> int:
+        """Where the row of that number stands in the arrays."""
+        return int(np.searchsorted(self.row_no, row_no))
+
+    def label(self, row_no: int, column: str) -> str | None:
+        """A row's name for a reader."""
+        value = self.conformed.column(column)[self.index_of(row_no)].as_py()
+        return None if value is None else str(value)
+
+
+def delivered_shapes(reading: files.Reading) -> Shapes:
+    """The delivered shapes, in the file's own coordinates; a corner that is no number is found later, by `repair`."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(shapely.from_wkb(reading.table.column("geometry").to_numpy()), dtype=object)
+
+
+def shape_facts(reading: files.Reading, given: Shapes) -> dict[str, int]:
+    """Counts of the shapes as given, in the file's own coordinates."""
+    present = ~shapely.is_missing(given)
+    repeats = reading.table.column("geometry").drop_null().value_counts().field("counts").to_numpy()
+    return {
+        "rows": reading.rows_read,
+        "null_geometry": int((~present).sum()),
+        "invalid_geometry": int((~shapely.is_valid(given[present])).sum()),
+        "multipart": int((shapely.get_num_geometries(given[present]) > 1).sum()),
+        "rows_sharing_a_geometry": int(repeats[repeats > 1].sum()),
+    }
+
+
+def file_findings(
+    log: FindingLog, reading: files.Reading, table: Table, any_of: Sequence[str], source: str, crosswalk: Crosswalk
+) -> None:
+    """What is wrong with the file as a whole and with its columns.
+
+    Args:
+        any_of: fields of which at least one must be filled.
+        source: the town's reviewed file, as a reader finds it.
+    """
+    columns = ", ".join(name for name in reading.table.column_names if name not in ("row_no", "geometry"))
+    without_shape = reading.table.column("geometry").null_count == len(reading.table)
+    if not len(reading.table) or (has_shapes(table) and without_shape):
+        log.add("NO_ROWS", layer=reading.layer.name)
+    counted = reading.rows_counted if reading.rows_counted is not None else reading.rows_declared
+    if reading.geometries_lost or (counted is not None and counted != reading.rows_read):
+        log.add(
+            "SHORT_READ",
+            counted=counted,
+            read=reading.rows_read,
+            lost=reading.geometries_lost,
+        )
+    for complaint in reading.warnings:
+        log.add("RECORD_UNREADABLE", complaint=complaint)
+    if not any(name in crosswalk.mapping for name in any_of):
+        wanted = " or ".join(dict.fromkeys(table.field(name).maps_to.get("ct_layer", name) for name in any_of))
+        log.add("KEY_COLUMN_MISSING", wanted=wanted, columns=columns, source=source)
+    for column in crosswalk.unmapped:
+        log.add("COLUMN_UNMAPPED", column=column, source=source)
+    for name, rival in crosswalk.rivals.items():
+        log.add(
+            "COLUMN_AMBIGUOUS",
+            column=crosswalk.mapping[name],
+            field=table.field(name).title,
+            rival=rival,
+            source=source,
+        )
+    for column in crosswalk.withheld:
+        log.add("COLUMN_WITHHELD", column=column)
+
+
+def settle(
+    log: FindingLog, reading: files.Reading, given: Shapes, town: Town, standard: Standard
+) -> tuple[CrsDecision, Shapes, Repaired]:
+    """Settle the CRS and bring the shapes to the storage CRS: the decision, the shapes as given, and repaired."""
+    layer = reading.layer
+    if shapely.is_missing(given).all():  # NO_ROWS says it; there is no position to settle
+        return CrsDecision(layer.crs_epsg, "unknown", 0.0), given, repair(given)
+    if bool(shapely.has_z(given[~shapely.is_missing(given)]).any()):
+        log.add("Z_DROPPED", geometry_type=layer.geometry_type)
+    # GeoJSON is in degrees unless it says otherwise; numbers that cannot be degrees say otherwise.
+    unsaid = reading.kind == "geojson" and bool(np.nanmax(np.abs(shapely.total_bounds(given))) > 360)
+    stated = (None, None) if unsaid else (layer.crs_epsg, layer.crs_wkt)
+    crs = settle_crs(given, *stated, town.outline, standard)
+    if crs.epsg is None:
+        log.add("CRS_UNKNOWN", why=crs.why)
+        # Nothing can be measured without a coordinate system: the rows count, their area does not.
+        nowhere = np.full(len(given), None, dtype=object)
+        return crs, nowhere, repair(nowhere)
+    if crs.how == "assumed":
+        twins = ", ".join(f"EPSG:{epsg}" for epsg in crs.alternatives)
+        log.add(
+            "CRS_ASSUMED",
+            epsg=crs.epsg,
+            title=accepted_title(crs.epsg, standard),
+            share=plain_share(crs.share_in_town),
+            alternatives=f" {twins} have the same numbers, so they make no difference to the map." if twins else "",
+        )
+    elif crs.share_in_town < log.check("WRONG_PLACE").limits["share_min"]:
+        hint = (
+            f" Read in EPSG:{crs.better} ({accepted_title(crs.better, standard)}),"
+            f" {plain_share(crs.scores[crs.better])} would."
+            if crs.better
+            else " In no other system that we know would they, either."
+        )
+        log.add("WRONG_PLACE", share=plain_share(crs.share_in_town), epsg=crs.epsg, hint=hint)
+    moved = to_storage(given, crs.epsg, standard)
+    return crs, moved, repair(moved, log.check("GEOMETRY_UNUSABLE").limits["width_ft_max"])
+
+
+def shape_findings(log: FindingLog, rows: Rows, repaired: Repaired) -> None:
+    """Rows without a shape, with an unusable one, or with one that was repaired."""
+    limits = log.check("GEOMETRY_REPAIR_LARGE").limits
+    missing = shapely.is_missing(rows.given)
+    if rows.crs.epsg is not None:
+        for row_no in rows.row_no[missing]:
+            log.add("GEOMETRY_MISSING", row_no=int(row_no))
+    for index in np.flatnonzero(repaired.unusable):
+        place = int(index)
+        log.add(
+            "GEOMETRY_UNUSABLE", row_no=int(rows.row_no[place]), why=repaired.why[place], shape=repaired.where[place]
+        )
+    for index in np.flatnonzero(repaired.repaired):
+        place = int(index)
+        moved, area = abs(float(repaired.moved_sqft[place])), float(shapely.area(repaired.shapes[place]))
+        large = moved > limits["sqft_max"] or moved > limits["share_max"] * area
+        log.add(
+            "GEOMETRY_REPAIR_LARGE" if large else "GEOMETRY_REPAIRED",
+            row_no=int(rows.row_no[place]),
+            why=repaired.why[place],
+            shape=repaired.where[place],
+            moved_sqft=plain_number(moved, 2),
+            area_sqft=plain_number(area),
+            share=plain_share(moved / area),
+        )
