@@ -151,7 +151,7 @@ def older_year(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingL
 
 
 def live_rows_held(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """Parcels that are live and whose number stands in the file on held rows only."""
+    """Parcels that are live and whose number stands in the file on held rows only; they stay live."""
     on_hold = log.held_rows()
     if not on_hold:
         return

@@ -23,7 +23,7 @@ from pyproj import Transformer
 from shapely import Polygon
 
 from cadastral.demo_fabric import BEACH, LOT, ROAD, WATER, Fabric, draw_fabric
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from statewide.demo import CRS, DemoContext, InventedTown, World
 from statewide.intake import Request
 from statewide.settings import Settings
@@ -124,13 +124,14 @@ def write_deliveries(world: World, folder: Path, progress: Callable[[str], None]
 def parcel_rows(world: World, town: InventedTown) -> pa.Table:
     """The rows of the town's file, faults and all: the State's published columns, and ``geometry`` as WKB in feet."""
     fabric = draw_fabric(world, town)
-    geometry, columns = fabric.geometry, _attributes(world, town, fabric)
+    geometry, columns = fabric.geometry, attributes(world, town, fabric)
     if town.dirty:
         geometry, columns = _plant_faults(world, town, fabric, columns)
     return pa.table({**columns, "geometry": pa.array(shapely.to_wkb(geometry), pa.binary())})
 
 
-def _attributes(world: World, town: InventedTown, fabric: Fabric) -> dict[str, pa.Array]:
+def attributes(world: World, town: InventedTown, fabric: Fabric) -> dict[str, pa.Array]:
+    """The State's columns of the town's parcels, without a fault."""
     rng = np.random.default_rng([world.seed, town.town_no, 2])
     rows = len(fabric)
     kinds = np.array(["SINGLE", "ROW", "WATER", "OPEN SPACE", "OPEN SPACE"])[fabric.kind]
@@ -146,7 +147,7 @@ def _attributes(world: World, town: InventedTown, fabric: Fabric) -> dict[str, p
     days = rng.integers(0, 5 * 365, rows)
     edited = np.datetime64("2020-01-06") + days
     year, month = edited.astype("datetime64[Y]"), edited.astype("datetime64[M]")
-    date = _joined(
+    date = joined(
         "/",
         month.astype(np.int64) % 12 + 1,
         (edited - month.astype("datetime64[D]")).astype(np.int64) + 1,
@@ -178,16 +179,16 @@ def _identifiers(fabric: Fabric) -> tuple[pa.Array, pa.Array]:
     for kind in (ROAD, WATER, BEACH):
         members = fabric.kind == kind
         nth[members] = np.arange(1, members.sum() + 1)
-    named_link = _joined("-", prefix, nth)
-    lot_link = _joined("-", fabric.block // 8 + 1, fabric.block, fabric.lot)
-    unit_link = _joined("-U", lot_link, fabric.unit)
+    named_link = joined("-", prefix, nth)
+    lot_link = joined("-", fabric.block // 8 + 1, fabric.block, fabric.lot)
+    unit_link = joined("-U", lot_link, fabric.unit)
     link = pc.if_else(named, named_link, pc.if_else(fabric.unit > 0, unit_link, lot_link))
     padded = [
         pc.utf8_lpad(_text(part), width=width, padding="0")
         for part, width in ((fabric.block // 8 + 1, 3), (fabric.block, 4), (fabric.lot, 3))
     ]
     lot_id = pc.binary_join_element_wise(*padded, "-")
-    return link, pc.if_else(named, named_link, pc.if_else(fabric.stamp, _joined("-U", lot_id, fabric.unit), lot_id))
+    return link, pc.if_else(named, named_link, pc.if_else(fabric.stamp, joined("-U", lot_id, fabric.unit), lot_id))
 
 
 def _locations(town: InventedTown, fabric: Fabric) -> pa.Array:
@@ -196,16 +197,17 @@ def _locations(town: InventedTown, fabric: Fabric) -> pa.Array:
     number = np.where(fabric.street < 0, len(_STREET_NAMES), fabric.street % len(_STREET_NAMES))
     again = fabric.street // len(_STREET_NAMES)
     street = streets.take(pa.array(number))
-    street = pc.if_else(again > 0, _joined(" ", street, again + 1), street)
-    address = pc.if_else((fabric.number > 0) & (fabric.street >= 0), _joined(" ", fabric.number, street), street)
-    return pc.if_else(fabric.unit > 0, _joined(" UNIT ", address, fabric.unit), address)
+    street = pc.if_else(again > 0, joined(" ", street, again + 1), street)
+    address = pc.if_else((fabric.number > 0) & (fabric.street >= 0), joined(" ", fabric.number, street), street)
+    return pc.if_else(fabric.unit > 0, joined(" UNIT ", address, fabric.unit), address)
 
 
 def _text(values: pa.Array | NDArray[np.generic]) -> pa.Array:
     return pc.cast(pa.array(values) if isinstance(values, np.ndarray) else values, pa.string())
 
 
-def _joined(separator: str, *parts: pa.Array | NDArray[np.generic]) -> pa.Array:
+def joined(separator: str, *parts: pa.Array | NDArray[np.generic]) -> pa.Array:
+    """The parts of each row in one text."""
     return pc.binary_join_element_wise(*(_text(part) for part in parts), separator)
 
 
@@ -310,8 +312,8 @@ def _as_the_town_names_them(columns: pa.Table) -> pa.Table:
         ("MAIL_ADDR", "MAIL LANE"),
         ("MAIL_CITY", "CITY"),
     ):
-        columns = columns.append_column(name, _joined(" ", np.full(len(nth), f"{CANARY} {words}"), nth))
-    return columns.append_column("TAX_SHEET", _joined(" ", np.full(len(nth), "SHEET"), nth // 200 + 1))
+        columns = columns.append_column(name, joined(" ", np.full(len(nth), f"{CANARY} {words}"), nth))
+    return columns.append_column("TAX_SHEET", joined(" ", np.full(len(nth), "SHEET"), nth // 200 + 1))
 
 
 def _zip(folder: Path, written: Path) -> Path:
@@ -325,20 +327,24 @@ def _zip(folder: Path, written: Path) -> Path:
 
 
 def load(context: DemoContext) -> dict[str, object]:
-    """The parcels' part of the demo: write the deliveries and, unless only files are wanted, submit each."""
+    """The parcels' part of the demo, the assessor's files with them: write the deliveries and, unless only files are
+    wanted, submit each."""
+    from cadastral.demo_cama import write_cama  # it stands on this module
+
     deliveries = write_deliveries(context.world, context.folder, context.progress)
+    cama = [write_cama(context.world, delivery.town, context.folder) for delivery in deliveries]
     if context.settings is None:
-        return {"files": [delivery.file.name for delivery in deliveries]}
+        return {"files": [file.name for pair in zip(deliveries, cama, strict=True) for file in (pair[0].file, pair[1])]}
     towns = {}
-    for delivery in deliveries:
+    for delivery, file in zip(deliveries, cama, strict=True):
         context.progress(f"submitting {delivery.file.name} for {delivery.town.name}")
-        summary = _submit(context.settings, delivery, context.progress)
+        summary = _submit(context.settings, delivery, file, context.progress)
         towns[delivery.town.name] = {name: summary[name] for name in ("outcome", "rows", "findings", "report")}
     return {"towns": towns}
 
 
-def _submit(settings: Settings, delivery: Delivery, say: Callable[[str], None]) -> dict[str, Any]:
-    request = Request(delivery.file, delivery.town.cousub, delivery.year)
+def _submit(settings: Settings, delivery: Delivery, cama: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    request = Request(delivery.file, delivery.town.cousub, delivery.year, beside={"assessment": cama})
     summary = submit(settings, request, say).summary
     # The town of another invented world may be live under this number; that it changed wholesale is no mistake then.
     checks = load_standard().checks

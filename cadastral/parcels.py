@@ -12,24 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from cadastral import checks
+from cadastral import checks, seams, topology_checks
 from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, split_cama_link
 from statewide.arrival import Rows
 from statewide.conform import classify
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_number
-from statewide.intake import Dataset, Outcome, Request, Say, TableCheck, take_in
+from statewide.intake import Dataset, TableCheck
 from statewide.register import Town, same_town
-from statewide.settings import Settings
-
-
-def submit(settings: Settings, request: Request, say: Say) -> Outcome:
-    """Take a town's parcels in (or only check them, if the request says so).
-
-    Raises:
-        InputError, PlatformError: as `statewide.intake.take_in`.
-    """
-    return take_in(settings, (PARCELS,), request, say)
 
 
 def facts(source: pa.Table, crosswalk: Crosswalk) -> dict[str, int]:
@@ -59,7 +49,7 @@ def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
     filled = {
         "cousub_fips": pa.repeat(pa.scalar(town.cousub_fips), len(table)),
         "cama_link": links,
-        "cama_link_normalized": normalize_cama_link(links),
+        "cama_link_normalized": normalize_cama_link(links) if rows.joined is None else rows.joined,
         "parcel_id_normalized": normalize_id(given["parcel_id"]),
         "parcel_type_class": classify(
             "parcel_type_class", rows.crosswalk.mapping.get("parcel_type", "parcel_type"), given["parcel_type"], log
@@ -138,6 +128,8 @@ PARCELS = Dataset(
         TableCheck(("DUPLICATE_ID",), checks.duplicate_ids),
         TableCheck(("STACKED",), checks.stacks),
         TableCheck(("OUTSIDE_TOWN",), checks.outside_town),
+        TableCheck(topology_checks.CODES, topology_checks.topology),
+        TableCheck(seams.CODES, seams.seam),
         TableCheck(("STALE_ROWS",), checks.stale_rows),
         TableCheck(("OLDER_YEAR",), checks.older_year),
         TableCheck(("LIVE_ROW_HELD",), checks.live_rows_held),

@@ -16,17 +16,10 @@ import shapely
 
 from statewide import files
 from statewide.crosswalk import Crosswalk
+from statewide.crs import CrsDecision, crs_findings, settle_crs
 from statewide.ddl import has_shapes
 from statewide.findings import FindingLog, plain_number, plain_share
-from statewide.geometry import (
-    CrsDecision,
-    Repaired,
-    Shapes,
-    accepted_title,
-    repair,
-    settle_crs,
-    to_storage,
-)
+from statewide.geometry import Repaired, Shapes, repair, to_storage
 from statewide.register import Town
 from statewide.standard import Standard, Table
 
@@ -36,6 +29,7 @@ class Rows:
     """A delivery on its way: delivered columns, conformed columns, and shapes in the storage CRS, all in row order.
 
     `given` are the shapes as delivered (2-D, not repaired), `shapes` the valid MultiPolygons; None where there is none.
+    `joined` is the value by which a row meets those of the town's other datasets; None where nobody knows yet.
     """
 
     source: pa.Table
@@ -45,6 +39,7 @@ class Rows:
     moved_sqft: np.ndarray[Any, np.dtype[np.float64]]
     crosswalk: Crosswalk
     crs: CrsDecision
+    joined: pa.Array | None = None
 
     @functools.cached_property
     def row_no(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -116,45 +111,46 @@ def file_findings(
             rival=rival,
             source=source,
         )
+    for name, column in crosswalk.mapping.items():
+        if crosswalk.how[name] == "guessed":
+            log.add("COLUMN_GUESSED", column=column, field=table.field(name).title, source=source)
+    for name, before, column_now in crosswalk.drift:
+        now = f"it now comes from {column_now}" if column_now else "no column of this file fills it"
+        log.add("COLUMN_DRIFT", column=before, field=table.field(name).title, now=now, source=source)
     for column in crosswalk.withheld:
         log.add("COLUMN_WITHHELD", column=column)
 
 
 def settle(
-    log: FindingLog, reading: files.Reading, given: Shapes, town: Town, standard: Standard
+    log: FindingLog,
+    reading: files.Reading,
+    given: Shapes,
+    town: Town,
+    standard: Standard,
+    *,
+    live: Shapes | None = None,
+    reviewed: int | None = None,
 ) -> tuple[CrsDecision, Shapes, Repaired]:
-    """Settle the CRS and bring the shapes to the storage CRS: the decision, the shapes as given, and repaired."""
+    """Settle the CRS and bring the shapes to the storage CRS: the decision, the shapes as given, and repaired.
+
+    Args:
+        live: the town's parcels as they are published now, or their boxes.
+        reviewed: EPSG code of the town's reviewed file.
+    """
     layer = reading.layer
     if shapely.is_missing(given).all():  # NO_ROWS says it; there is no position to settle
         return CrsDecision(layer.crs_epsg, "unknown", 0.0), given, repair(given)
     if bool(shapely.has_z(given[~shapely.is_missing(given)]).any()):
         log.add("Z_DROPPED", geometry_type=layer.geometry_type)
     # GeoJSON is in degrees unless it says otherwise; numbers that cannot be degrees say otherwise.
-    unsaid = reading.kind == "geojson" and bool(np.nanmax(np.abs(shapely.total_bounds(given))) > 360)
+    unsaid = reading.kind in ("geojson", "geojsonseq") and bool(np.nanmax(np.abs(shapely.total_bounds(given))) > 360)
     stated = (None, None) if unsaid else (layer.crs_epsg, layer.crs_wkt)
-    crs = settle_crs(given, *stated, town.outline, standard)
+    crs = settle_crs(given, *stated, town.outline, standard, live=live, reviewed=reviewed)
+    crs_findings(log, crs)
     if crs.epsg is None:
-        log.add("CRS_UNKNOWN", why=crs.why)
         # Nothing can be measured without a coordinate system: the rows count, their area does not.
         nowhere = np.full(len(given), None, dtype=object)
         return crs, nowhere, repair(nowhere)
-    if crs.how == "assumed":
-        twins = ", ".join(f"EPSG:{epsg}" for epsg in crs.alternatives)
-        log.add(
-            "CRS_ASSUMED",
-            epsg=crs.epsg,
-            title=accepted_title(crs.epsg, standard),
-            share=plain_share(crs.share_in_town),
-            alternatives=f" {twins} have the same numbers, so they make no difference to the map." if twins else "",
-        )
-    elif crs.share_in_town < log.check("WRONG_PLACE").limits["share_min"]:
-        hint = (
-            f" Read in EPSG:{crs.better} ({accepted_title(crs.better, standard)}),"
-            f" {plain_share(crs.scores[crs.better])} would."
-            if crs.better
-            else " In no other system that we know would they, either."
-        )
-        log.add("WRONG_PLACE", share=plain_share(crs.share_in_town), epsg=crs.epsg, hint=hint)
     moved = to_storage(given, crs.epsg, standard)
     return crs, moved, repair(moved, log.check("GEOMETRY_UNUSABLE").limits["width_ft_max"])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 from importlib.metadata import entry_points
@@ -115,15 +116,32 @@ def serve(
 
 
 @app.command()
-def status(json: Json = False) -> None:
-    """Who delivered what, when, how fresh, and what is owed.
+def status(
+    year: Annotated[
+        int | None, typer.Option(min=1990, max=2100, help="Collection year; by default this one.", show_default=False)
+    ] = None,
+    cog: Annotated[
+        str | None, typer.Option(help="Only the towns of this council of governments.", show_default=False)
+    ] = None,
+    town: Annotated[
+        str | None, typer.Option(help="Only this town, by name, code or number.", show_default=False)
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write it to this file, for a spreadsheet.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Who owes what by May 1, who delivered and when, how old each town's data is, and its score.
 
-    Example: statewide status
+    Example: statewide status --cog Capitol
     """
-    from statewide.status import render_status, town_status
+    from statewide.status import collection_status, render_status, write_status_csv
 
-    towns = town_status(load_settings())
-    emit(json, {"outcome": "ok", "towns": towns}, render_status(towns))
+    found = collection_status(load_settings(), year=year, town=town, council=cog)
+    if csv:
+        write_status_csv(found, csv)
+    width = max(80, shutil.get_terminal_size((80, 24)).columns)
+    emit(json, {"outcome": "ok", **found.as_dict()}, render_status(found, width))
 
 
 def _stop(number: int, frame: object) -> NoReturn:

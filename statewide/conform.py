@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +21,7 @@ from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count
 from statewide.standard import StandardField, Table
 
-_ARROW_TYPES = {
+ARROW_TYPES = {
     "text": pa.string(),
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -31,6 +32,10 @@ _UNKNOWN_YEARS = {1899, 1900, 8888}
 """Years that stand for "unknown" in exported dates (Esri's zero date, FEMA's 8/8/8888)."""
 _NUMBER = re.compile(r"\$?[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 """A comma stands between thousands or not at all: what "1,5" means is not ours to guess."""
+_SHORT_NUMBER = r"^[+-]?[0-9]{1,9}(\.[0-9]{0,6})?$"
+"""A number as most are written; others are looked at one by one."""
+_LARGE = 2.0**31
+"""The database keeps whole numbers below this."""
 _DAY = re.compile(
     r"(?P<day>\d{1,2}/\d{1,2}/\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2}|\d{8})([T ][\d:.+ -]*([AP]M|Z)?)?",
     re.ASCII | re.IGNORECASE,
@@ -50,7 +55,7 @@ def conform(table: Table, crosswalk: Crosswalk, rows: pa.Table, log: FindingLog)
     for field in table.town_fields:
         delivered = crosswalk.mapping.get(field.name)
         if delivered is None:
-            columns[field.name] = pa.nulls(len(rows), _ARROW_TYPES[field.type])
+            columns[field.name] = pa.nulls(len(rows), ARROW_TYPES[field.type])
         else:
             columns[field.name] = _column(field, delivered, rows.column(delivered), row_no, log)
     return pa.table(columns)
@@ -79,44 +84,90 @@ def _column(
     field: StandardField, delivered: str, values: pa.ChunkedArray, row_no: pa.Array, log: FindingLog
 ) -> pa.Array:
     encoded = values.combine_chunks().dictionary_encode()
-    parse = _PARSERS[field.type]
+    given = encoded.dictionary
     nothing = set(log.standard.header.null_spellings)
-    results: list[Any] = []
+    plain = _plain(field, given, nothing)
+    results = _kept(field, given, plain)
     troubles: dict[int, str] = {}
     placeholders: dict[int, str] = {}
-    for index, value in enumerate(encoded.dictionary.to_pylist()):
-        text = _CONTROL.sub(" ", value).strip() if isinstance(value, str) else value
-        if text is None or text == "":
-            results.append(None)
-        elif isinstance(text, str) and text.casefold() in nothing:
-            results.append(None)
-            placeholders[index] = text
-        else:
-            result, trouble = _fitted(field, text, parse)
-            results.append(result)
+    if not plain.all():
+        parse, read = _PARSERS[field.type], results.to_pylist()
+        odd = np.flatnonzero(~plain)
+        for index, value in zip(odd.tolist(), given.take(pa.array(odd)).to_pylist(), strict=True):
+            text = _CONTROL.sub(" ", value).strip() if isinstance(value, str) else value
+            if text is None or text == "":
+                continue
+            if isinstance(text, str) and text.casefold() in nothing:
+                placeholders[index] = text
+                continue
+            read[index], trouble = _fitted(field, text, parse)
             if trouble:
                 troubles[index] = trouble
+        results = pa.array(read, ARROW_TYPES[field.type])
     indices = encoded.indices
     if troubles or placeholders:
         places = (
             indices.to_numpy(zero_copy_only=False) if not indices.null_count else pc.fill_null(indices, -1).to_numpy()
         )
-        shown = encoded.dictionary.to_pylist()
+        shown = given.to_pylist()
         for index, word in placeholders.items():
             rows = int((places == index).sum())
             log.add("PLACEHOLDER_TEXT", column=delivered, value=word, field=field.title, rows=plain_count(rows, "row"))
-        for place in np.flatnonzero(np.isin(places, list(troubles))):
-            index = int(places[place])
-            log.add(
-                "VALUE_INVALID",
-                row_no=row_no[int(place)].as_py(),
-                column=delivered,
-                value=shown[index],
-                field=field.title,
-                why=troubles[index],
-                expected=_expected(field),
-            )
-    return pa.array(results, _ARROW_TYPES[field.type]).take(indices)
+        troubled = np.flatnonzero(np.isin(places, list(troubles)))
+
+        def words(at: int) -> dict[str, Any]:
+            index = int(places[troubled[at]])
+            said = {"value": shown[index], "field": field.title, "why": troubles[index]}
+            return {**said, "expected": _expected(field)}
+
+        log.add_each("VALUE_INVALID", row_no.take(pa.array(troubled)).to_pylist(), words, column=delivered)
+    return results.take(indices)
+
+
+def _plain(field: StandardField, values: pa.Array, nothing: set[str]) -> npt.NDArray[np.bool_]:
+    """Which values need no second look: text that is clean and fits, numbers within their limits.
+
+    Told for the whole column at once; the others are read one by one.
+    """
+    kind = values.type
+    text = pa.types.is_string(kind)
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    odd = np.zeros(len(values), dtype=bool)
+    if field.type == "text" and text and field.pattern is None:
+        tests = [
+            pc.not_equal(pc.utf8_trim_whitespace(values), values),
+            pc.match_substring_regex(values, _CONTROL.pattern),
+            pc.is_in(pc.utf8_lower(values), value_set=pa.array([*nothing, "", *map(str, field.unknown_values)])),
+        ]
+        if field.max_length is not None:
+            tests.append(pc.greater(pc.utf8_length(values), field.max_length))
+        for test in tests:
+            odd |= test.to_numpy(zero_copy_only=False)
+    elif field.type in ("number", "integer") and (text or numeric):
+        if text:
+            odd |= ~pc.match_substring_regex(values, _SHORT_NUMBER).to_numpy(zero_copy_only=False)
+            values = pc.if_else(pa.array(odd), "0", values)
+        numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        odd |= ~np.isfinite(numbers) | (np.abs(numbers) >= _LARGE) | np.isin(numbers, list(field.unknown_values))
+        if field.type == "integer":
+            odd |= numbers != np.floor(numbers)
+        if field.minimum is not None:
+            odd |= numbers < field.minimum
+        if field.maximum is not None:
+            odd |= numbers > field.maximum
+    else:
+        odd[:] = True
+    return ~odd
+
+
+def _kept(field: StandardField, values: pa.Array, plain: npt.NDArray[np.bool_]) -> pa.Array:
+    """The plain values in the field's type, the others empty."""
+    masked = pc.if_else(pa.array(plain), values, pa.scalar(None, values.type))
+    if not plain.any():
+        return pa.nulls(len(values), ARROW_TYPES[field.type])
+    if field.type == "integer":
+        masked = masked.cast(pa.float64(), safe=False)
+    return masked.cast(ARROW_TYPES[field.type], safe=False)
 
 
 def _fitted(field: StandardField, value: Any, parse: Callable[[Any], Any]) -> tuple[Any, str | None]:
@@ -131,6 +182,8 @@ def _fitted(field: StandardField, value: Any, parse: Callable[[Any], Any]) -> tu
         return None, f"less than {field.minimum:g}"
     if field.maximum is not None and result > field.maximum:
         return None, f"more than {field.maximum:g}"
+    if field.type == "integer" and abs(result) >= _LARGE:
+        return None, "more than a whole number can be"
     if field.max_length is not None and isinstance(result, str) and len(result) > field.max_length:
         return None, f"longer than {field.max_length} characters"
     if field.pattern is not None and isinstance(result, str) and not re.search(field.pattern, result):

@@ -1,4 +1,4 @@
-"""Bulk in and out of PostgreSQL by binary COPY, built and read in columns instead of row by row.
+"""Bulk into PostgreSQL by binary COPY, built in columns instead of row by row.
 
 Arrow's type says how a value travels: int32, int64, float64, bool, date32, timestamp[us], string; sixteen fixed bytes
 are a uuid, and other bytes go as they are (EWKB of a geometry). See "Binary Format" in PostgreSQL's manual of COPY.
@@ -27,8 +27,6 @@ _EPOCH_DAYS = 10_957
 """Days from 1970-01-01, where Arrow counts from, to 2000-01-01, where PostgreSQL does."""
 _EPOCH_MICROSECONDS = _EPOCH_DAYS * 86_400_000_000
 
-Fixed = npt.NDArray[np.void]
-
 
 def copy_in(
     connection: Connection, target: sql.Composable, columns: Sequence[str], chunks: Iterable[Mapping[str, pa.Array]]
@@ -48,23 +46,6 @@ def copy_in(
             fields = [_field(chunk[column]) for column in columns]
             copy.write(_bytes(pc.binary_join_element_wise(count, *fields, b"")))
         copy.write(_END)
-
-
-def copy_out(connection: Connection, query: sql.Composable, dtype: Sequence[tuple[str, str]]) -> Fixed:
-    """Rows of a query all of whose columns are of fixed width and never null, as one structured array.
-
-    Args:
-        dtype: name and numpy type of each column, big-endian as it travels: ``V16`` for a uuid, ``>i4`` for an integer.
-    """
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(query)) as out,
-    ):
-        data = b"".join(bytes(block) for block in out)
-    framed: list[Any] = [("count of columns", ">i2")]
-    for name, kind in dtype:
-        framed += [(f"length of {name}", ">i4"), (name, kind)]
-    return np.frombuffer(memoryview(data)[len(_START) : len(data) - len(_END)], dtype=np.dtype(framed))
 
 
 def _field(values: pa.Array) -> pa.Array:

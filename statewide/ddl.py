@@ -199,7 +199,12 @@ def _history(standard: Standard, table: Table) -> list[str]:
     ]
 
 
-def _view(standard: Standard, table: Table) -> str:
+def view_parts(standard: Standard, table: Table, *, extended: bool = True) -> tuple[str, str]:
+    """Select list and joins of the published view, over rows of the base table called `t`.
+
+    Args:
+        extended: with the tables that the platform fills beside it; they have no history.
+    """
     joins: dict[str, StandardField] = {}
     for field in table.fields:
         if field.references:
@@ -207,30 +212,48 @@ def _view(standard: Standard, table: Table) -> str:
     needed = {field.taken_from.partition(".")[0] for field in table.public_fields if field.taken_from}
     if table.geometry and table.geometry.taken_from:
         needed.add(table.geometry.taken_from)
+    needed.difference_update(table.extended_by)
     lines = []
-    for field in table.public_fields:
+    for field in view_fields(table, extended=extended):
         if field.expression:
             lines.append(f"    {field.expression} AS {field.name}")
         elif field.taken_from:
             lines.append(f"    {field.taken_from} AS {field.name}")
         else:
             lines.append(f"    t.{field.name}")
-    if table.geometry:
+    if table.geometry and (extended or table.geometry.taken_from not in table.extended_by):
         source = table.geometry.taken_from or "t"
         lines += [f"    {source}.{shape}" for shape in SHAPES]
-    from_clause = f"FROM {table.schema_name}.{table.name} AS t"
+    joined_tables = ""
     for other_name in sorted(needed):
         other = standard.table(other_name)
         joined = joins[other_name]
         # A reference that may be empty must not make the row vanish.
         join = "JOIN" if joined.level == "must" else "LEFT JOIN"
-        from_clause += (
+        joined_tables += (
             f"\n{join} {other.schema_name}.{other.name} AS {other.name} ON {other.name}.{other.key} = t.{joined.name}"
         )
+    for name in table.extended_by if extended else ():
+        other = standard.table(name)
+        joined_tables += f"\nLEFT JOIN {other.schema_name}.{name} AS {name} ON {name}.{other.key} = t.{table.key}"
+    return ",\n".join(lines), joined_tables
+
+
+def view_fields(table: Table, *, extended: bool = True) -> tuple[StandardField, ...]:
+    """Columns of the published view; without those of tables beside it, if so asked."""
+    return tuple(
+        field
+        for field in table.public_fields
+        if extended or not field.taken_from or field.taken_from.partition(".")[0] not in table.extended_by
+    )
+
+
+def _view(standard: Standard, table: Table) -> str:
+    columns, joins = view_parts(standard, table)
     assert table.collection is not None
     full_name = f"published.{view_name(table)}"
     statements = [
-        f"CREATE VIEW {full_name} AS\nSELECT\n" + ",\n".join(lines) + f"\n{from_clause};",
+        f"CREATE VIEW {full_name} AS\nSELECT\n{columns}\nFROM {table.schema_name}.{table.name} AS t{joins};",
         f"COMMENT ON VIEW {full_name} IS {_literal(table.collection.description)};",
     ]
     return "\n".join(statements)

@@ -166,7 +166,10 @@ def _limits(field: StandardField) -> str:
 
 def _withheld(standard: Standard) -> Iterator[str]:
     yield from ("", f'<a id="{_WITHHELD}"></a>', "## Columns that are never published", "")
-    yield "These columns name persons. They are stripped at the door: no table, tile, page or report carries them."
+    yield (
+        "These columns name persons, or say who is protected. They are stripped at the door: no published table, tile, "
+        "page or report carries them."
+    )
     yield from ("", "| What | Recognised as |", "|---|---|")
     yield from (_row((column.title, _names(column.synonyms))) for column in standard.header.withheld)
 

@@ -7,7 +7,7 @@ A finding never carries a value of a withheld column: those are stripped before 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class FindingLog:
     town: str
     cousub_fips: str
     findings: list[Finding] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Rows that a check met beyond those that it shows one by one."""
 
     def add(
         self,
@@ -61,7 +63,39 @@ class FindingLog:
         Raises:
             KeyError: the law has no such check, or its sentence has a brace that was not filled.
         """
+        self._record(self.check(code), self.check(code).sentence, row_no, column, value, shape, words)
+
+    def add_each(
+        self, code: str, row_nos: Sequence[int], words: Callable[[int], Mapping[str, Any]], *, column: str | None = None
+    ) -> None:
+        """Record a finding for each row; beyond `limits.rows_shown`, one that counts the others.
+
+        A check that holds rows has no such limit, for each of them needs its reason.
+
+        Args:
+            words: place in `row_nos` → what fills the braces there, `value` among it; asked for the rows that are shown
+                and for the first of the others.
+        """
         check = self.check(code)
+        most = int(check.limits.get("rows_shown", len(row_nos)))
+        for place, row_no in enumerate(row_nos[:most]):
+            filled = dict(words(place))
+            self.add(code, row_no=int(row_no), column=column, value=filled.pop("value", None), **filled)
+        if left := len(row_nos[most:]):
+            self.left_out[code] += left
+            filled = {**words(most), "rows": plain_count(left, "row")}
+            self._record(check, check.others or check.sentence, None, column, filled.pop("value", None), None, filled)
+
+    def _record(
+        self,
+        check: Check,
+        sentence: str,
+        row_no: int | None,
+        column: str | None,
+        value: object,
+        shape: BaseGeometry | None,
+        words: Mapping[str, object],
+    ) -> None:
         filled: dict[str, Any] = {
             "town": self.town,
             "cousub_fips": self.cousub_fips,
@@ -72,11 +106,11 @@ class FindingLog:
         }
         self.findings.append(
             Finding(
-                code=code,
+                code=check.code,
                 severity=check.severity_in(self.year),
                 owner=check.owner,
                 title=check.title,
-                sentence=check.sentence.format_map(filled),
+                sentence=sentence.format_map(filled),
                 fix=check.fix.format_map(filled),
                 row_no=row_no,
                 column=column,

@@ -1,4 +1,4 @@
-"""Shapes on their way in: which coordinate system, to the storage system, two dimensions, valid.
+"""Shapes on their way in: to the storage system, two dimensions, valid. Which system they are in is `crs`'s to find.
 
 Arrays of shapely geometries in, arrays out; nothing here knows the database. Every repair comes back with the
 area that it moved. Rules and traps: NAD83 and NAD83(2011) State Plane share their digits, so no grid is applied
@@ -8,8 +8,7 @@ between them; NAD27 is refused, because PROJ without the grid silently answers w
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +22,6 @@ Shapes = npt.NDArray[np.object_]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-NEAR_TOWN_FT = 2000.0
-"""How far outside of its town's outline a shape still counts as in place: outlines are an index map."""
 SQFT_PER_ACRE = 43_560
 _SAMPLE = 2000
 _WEB_MERCATOR_RADIUS = 6378137.0
@@ -32,83 +29,6 @@ _FARTHEST = 1e8
 """Coordinates beyond this many units lie off the Earth; the projection has no answer for them."""
 _MEASURABLE_SQFT = 1e12
 """Up to here a double tells hundredths of a square foot apart; what is larger is no land but a corner astray."""
-
-
-@dataclass(frozen=True)
-class CrsDecision:
-    """Which coordinate system the coordinates are in, how we know, and what else it could be.
-
-    `epsg` is None when it could not be settled; `why` then says so in a sentence.
-    """
-
-    epsg: int | None
-    how: Literal["declared", "assumed", "unknown"]
-    share_in_town: float
-    alternatives: tuple[int, ...] = ()
-    better: int | None = None
-    why: str = ""
-    scores: dict[int, float] = field(default_factory=dict)
-
-
-def settle_crs(
-    shapes: Shapes, declared: int | None, declared_as: str | None, outline: BaseGeometry, standard: Standard
-) -> CrsDecision:
-    """Decide on the coordinate system of delivered shapes.
-
-    A declared system is believed when most shapes then lie in the town. Without one, each accepted system is tried
-    against the town's outline, and the answer is labelled *assumed*.
-
-    Args:
-        shapes: as delivered; None where the row has no shape.
-        declared: EPSG code that the file states, if it resolves to one.
-        declared_as: how the file states it, for the message.
-        outline: the town, in the storage CRS.
-    """
-    points = sample_points(shapes)
-    accepted = {crs.epsg: crs for crs in standard.header.accepted_crs}
-    for refused in standard.header.quarantined_crs:
-        if declared == refused.epsg:
-            return CrsDecision(
-                None, "unknown", 0.0, why=f"the file is in {refused.title} (EPSG:{refused.epsg}). {refused.reason}"
-            )
-    if declared_as and declared not in accepted:
-        named = f"EPSG:{declared}" if declared else f"{declared_as[:80]!r}"
-        return CrsDecision(None, "unknown", 0.0, why=f"the file says {named}, which is not a system that we accept.")
-    near = shapely.buffer(outline, NEAR_TOWN_FT)
-    shapely.prepare(near)
-    enough = standard.checks["WRONG_PLACE"].limits["share_min"]
-    if declared and (share := _share_inside(points, declared, near, standard)) >= enough:
-        return CrsDecision(declared, "declared", share)
-    scores = {
-        crs.epsg: _share_inside(points, crs.epsg, near, standard)
-        for crs in standard.header.accepted_crs
-        if crs.same_digits_as is None
-    }
-    digits = {crs.epsg: crs.same_digits_as or crs.epsg for crs in accepted.values()}
-    best = max(scores, key=lambda epsg: scores[epsg])
-    if declared:
-        better = best if scores[best] >= enough else None
-        return CrsDecision(declared, "declared", scores[digits[declared]], better=better, scores=scores)
-    rivals = [epsg for epsg in scores if epsg != best and scores[epsg] >= scores[best] / 2]
-    if scores[best] < enough:
-        return CrsDecision(
-            None,
-            "unknown",
-            scores[best],
-            scores=scores,
-            why="the file does not say its coordinate system, and in none that we know do its shapes lie in the town.",
-        )
-    if rivals:
-        names = ", ".join(f"EPSG:{epsg}" for epsg in [best, *rivals])
-        return CrsDecision(
-            None,
-            "unknown",
-            scores[best],
-            scores=scores,
-            why=f"the file does not say its coordinate system, and {names} would all do.",
-        )
-    twins = tuple(epsg for epsg, family in digits.items() if family == best and epsg != best)
-    return CrsDecision(best, "assumed", scores[best], alternatives=twins, scores=scores)
 
 
 def accepted_title(epsg: int, standard: Standard) -> str:
@@ -312,13 +232,6 @@ def points_in_storage(points: Floats, epsg: int, standard: Standard) -> Floats:
     if source == target:
         return points
     return np.column_stack(_transformer(source, target).transform(points[:, 0], points[:, 1]))
-
-
-def _share_inside(points: Floats, epsg: int, near: BaseGeometry, standard: Standard) -> float:
-    if not len(points):
-        return 0.0
-    moved = points_in_storage(points, epsg, standard)
-    return float(np.mean(shapely.contains_xy(near, moved[:, 0], moved[:, 1])))
 
 
 def _digits(epsg: int, standard: Standard) -> int:

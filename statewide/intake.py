@@ -30,21 +30,27 @@ import shapely
 from statewide import files, ledger
 from statewide.arrival import Rows, delivered_shapes, file_findings, settle, shape_facts, shape_findings
 from statewide.conform import conform
-from statewide.crosswalk import Crosswalk, propose, read_reviewed
+from statewide.crosswalk import Crosswalk, Reviewed, propose, read_reviewed, withheld_columns
 from statewide.database import Connection, connect
 from statewide.ddl import has_shapes
 from statewide.errors import BadArgument, PlatformError, StatewideError, StorageFull, no_room
 from statewide.faults import keep_trace
 from statewide.findings import FindingLog, plain_number
-from statewide.geometry import measured_sqft
-from statewide.lineage import Lineage, trace
+from statewide.geometry import Shapes, measured_sqft
+from statewide.lineage import Lineage, keep_live, trace
 from statewide.live import Live
-from statewide.register import Town, find_town
+from statewide.meeting import Arriving, Meet, Meeting
+from statewide.reading_process import warm_up
+from statewide.register import Town, find_town, town_of
 from statewide.replace import follows, lock_town, replace_town
-from statewide.report import ReportInput, write_report
+from statewide.report import write_report
+from statewide.report_input import Against, CrsTried, ReportInput
+from statewide.score import Count, Score, ScoreInput, score, score_counts
 from statewide.settings import Settings
 from statewide.staging import Staged, new_uid
 from statewide.standard import Standard, Table, load_standard
+from statewide.standing import against, carried_counts, completeness, in_time, score_input
+from statewide.succession import Succession, succession
 from statewide.workspace import workspace
 
 Say = Callable[[str], None]
@@ -54,12 +60,12 @@ Say = Callable[[str], None]
 class Request:
     """What the sender asks for.
 
-    `file` is the file of the first dataset, `beside` holds those of the others by dataset. `publish` is false for a
-    dry check.
+    `file` is the file of the first dataset, `beside` holds those of the others by dataset. Without a town, the shapes
+    of the first file tell it. `publish` is false for a dry check.
     """
 
     file: Path
-    town: str
+    town: str | None
     year: int
     publish: bool = True
     layer: str | None = None
@@ -108,6 +114,37 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """A part of a delivery that was just published, for what hangs on it: `changed` says whether a row was written."""
+
+    live: Live
+    staged: Staged
+    lineage: Lineage
+    rows: Rows
+    submission: str
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a room takes in together.
+
+    Args:
+        datasets: the parts, in the order in which they are published.
+        meet: finds how the parts, or one part and what is live, meet.
+        matched: dataset → (rows that meet the other's, rows), of a part that would be published.
+        settle: what else is written in the transaction that published the parts.
+        place: where the rows of a part without shapes lie, for its report.
+    """
+
+    datasets: tuple[Dataset, ...]
+    meet: Meet | None = None
+    matched: Callable[[Live, Staged], dict[str, Count]] | None = None
+    settle: Callable[[Settings, Connection, Town, Mapping[str, Replaced]], None] | None = None
+    place: Callable[[Live, Rows], Shapes] | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a delivery ended: the summary that `--json` prints, and the findings of its first part."""
 
@@ -120,57 +157,77 @@ class Outcome:
         return bool(self.summary["outcome"] == "refused")
 
 
-def take_in(settings: Settings, datasets: Sequence[Dataset], request: Request, say: Say) -> Outcome:
+def take_in(settings: Settings, delivery: Delivery, request: Request, say: Say) -> Outcome:
     """Walk a delivery through the nine steps.
-
-    Args:
-        datasets: the parts of the delivery, in the order in which they are published.
 
     Raises:
         InputError: the file cannot be used, the town is unknown, or an option makes no sense; nothing changed.
         PlatformError: database, disk or ledger; rolled back, nothing half done.
     """
-    standard = load_standard()
+    standard, datasets = load_standard(), delivery.datasets
     _require_sense(standard, datasets, request)
     settings.make_folders()
+    warm_up()
     clock = _Clock(say)
     received_at = dt.datetime.now(dt.UTC)
     # The report is written before the commit, so that one that cannot be written leaves everything as it was, and it
     # appears after it, so that it never tells of what did not happen.
     with workspace(settings.home) as work, ExitStack() as after_commit, connect(settings) as connection:
         with clock.step("receive"):
-            town = find_town(connection, request.town)
+            named = find_town(connection, request.town) if request.town else None
             connection.commit()
-        walks = [_Walk(settings, standard, dataset, request, town, clock, received_at) for dataset in datasets]
         with clock.step("read"):
+            paths = [request.file, *(request.beside[dataset.table] for dataset in datasets[1:])]
             readings = [
-                files.read(file, work=work, layer=request.layer)
-                for file in (request.file, *(request.beside[dataset.table] for dataset in datasets[1:]))
+                files.read(
+                    path,
+                    work=work,
+                    layer=request.layer if path is request.file else None,
+                    shapes=has_shapes(standard.table(dataset.table)),
+                )
+                for path, dataset in zip(paths, datasets, strict=True)
             ]
-        saved = [ledger.saved_crosswalk(connection, town.cousub_fips, dataset.table) for dataset in datasets]
+        town = named or _located(connection, readings[0], standard)
+        walks = [
+            _Walk(settings, standard, delivery, dataset, request, town, clock, received_at) for dataset in datasets
+        ]
+        with clock.step("crosswalk"):
+            known = [walk.known(connection) for walk in walks]
+            meeting = _meeting(connection, standard, delivery, walks, readings)
         connection.commit()  # nothing is held open while the file is worked on
-        arrived = [walk.prepare(reading, known) for walk, reading, known in zip(walks, readings, saved, strict=True)]
+        arrived = [
+            walk.prepare(reading, each, meeting) for walk, reading, each in zip(walks, readings, known, strict=True)
+        ]
         for dataset in datasets:
             lock_town(connection, dataset.table, town.cousub_fips)
-        verdicts = [walk.judge(connection, each.rows) for walk, each in zip(walks, arrived, strict=True)]
+        verdicts: list[_Verdict] = []
+        for walk, each in zip(walks, arrived, strict=True):
+            beside = {past.dataset.table: verdict.staged for past, verdict in zip(walks, verdicts, strict=False)}
+            verdicts.append(walk.judge(connection, each.rows, beside))
         # In whatever part: they are published together or not at all.
         blocking = tuple(dict.fromkeys(code for verdict in verdicts for code in verdict.blocking))
         parts = [
             _Part(walk, each, verdict, walk.summary(each, verdict, blocking))
             for walk, each, verdict in zip(walks, arrived, verdicts, strict=True)
         ]
+        with clock.step("score"):
+            found = _score(standard, delivery, parts)
+            for part in parts:
+                part.summary["score"] = found.as_dict()
         summary = _joined([part.summary for part in parts])
         if request.publish:
-            for part in parts:
-                part.walk.record(connection, part.arrived, part.verdict, part.summary)
+            replaced = {part.walk.dataset.table: part.walk.record(connection, part, meeting) for part in parts}
+            if delivery.settle and not blocking:
+                with clock.step("replace"):
+                    delivery.settle(settings, connection, town, {name: one for name, one in replaced.items() if one})
         with clock.step("report"):
-            reports = [part.walk.report(part.arrived, part.verdict, part.summary) for part in parts]
-            after_commit.enter_context(write_report(Path(summary["report"]), reports[0]))
+            first, *others = (part.walk.report(part, found, meeting) for part in parts)
+            after_commit.enter_context(write_report(Path(summary["report"]), replace(first, others=tuple(others))))
         if not request.publish:
             connection.rollback()
     if request.publish and not blocking:
         with clock.step("overlays"):
-            summary["behind"] = _tell_the_rooms(settings, datasets, town, say)
+            summary["behind"] = tell_the_rooms(settings, datasets, town, say)
     summary["seconds"] = clock.seconds()
     return Outcome(summary, walks[0].log)
 
@@ -209,7 +266,10 @@ class _Arrived:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What the checks decided about a part. `held` is row → codes; `blocking` names what shuts the gate."""
+    """What the checks decided about a part. `held` is row → codes; `blocking` names what shuts the gate.
+
+    `matched` and `carried` are what the score counts of the town's other datasets.
+    """
 
     held: dict[int, list[str]]
     blocking: tuple[str, ...]
@@ -217,6 +277,19 @@ class _Verdict:
     staged: Staged
     live: Live
     lineage: Lineage
+    succession: Succession
+    against: Against | None
+    completeness: Mapping[str, tuple[float, float | None]]
+    scored: ScoreInput
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a town before its file is looked at: mappings, and the boxes of what is live."""
+
+    saved: Mapping[str, str]
+    reviewed: Reviewed
+    boxes: Shapes | None
 
 
 @dataclass(frozen=True)
@@ -225,6 +298,7 @@ class _Walk:
 
     settings: Settings
     standard: Standard
+    delivery: Delivery
     dataset: Dataset
     request: Request
     town: Town
@@ -242,7 +316,14 @@ class _Walk:
     def table(self) -> Table:
         return self.standard.table(self.dataset.table)
 
-    def prepare(self, reading: files.Reading, saved: Mapping[str, str]) -> _Arrived:
+    def known(self, connection: Connection) -> _Known:
+        """Read what is known of the town."""
+        saved = ledger.saved_crosswalk(connection, self.town.cousub_fips, self.dataset.table)
+        reviewed = read_reviewed(self.dataset.sources / self.town.source_name, self.table)
+        boxes = Live(connection, self.table, self.town.cousub_fips).boxes() if has_shapes(self.table) else None
+        return _Known(saved, reviewed, boxes if boxes is not None and len(boxes) else None)
+
+    def prepare(self, reading: files.Reading, known: _Known, meeting: Meeting) -> _Arrived:
         """Crosswalk, geometry and conform: the rows under the standard's names, and facts of the file as given."""
         with self.clock.step("geometry"):
             delivered = delivered_shapes(reading)
@@ -250,24 +331,43 @@ class _Walk:
         source = reading.table.drop_columns(["geometry"])
         with self.clock.step("crosswalk"):
             columns = source.drop_columns(["row_no"])
-            reviewed = read_reviewed(self.dataset.sources / self.town.source_name, self.table)
-            crosswalk = propose(self.standard, self.table, columns, saved=saved, reviewed=reviewed)
+            evidence = meeting.evidence.get(self.dataset.table)
+            crosswalk = propose(
+                self.standard, self.table, columns, saved=known.saved, reviewed=known.reviewed, evidence=evidence
+            )
             facts |= self.dataset.facts(source, crosswalk)
         where = f"{self.dataset.sources.parent.name}/{self.dataset.sources.name}/{self.town.source_name}"
         file_findings(self.log, reading, self.table, self.dataset.any_of, where, crosswalk)
+        for dataset, code, words in meeting.findings:
+            if dataset == self.dataset.table:
+                self.log.add(code, source=where, **words)
         with self.clock.step("geometry"):
-            crs, given, repaired = settle(self.log, reading, delivered, self.town, self.standard)
+            crs, given, repaired = settle(
+                self.log,
+                reading,
+                delivered,
+                self.town,
+                self.standard,
+                live=known.boxes,
+                reviewed=known.reviewed.crs,
+            )
         with self.clock.step("conform"):
             conformed = conform(self.table, crosswalk, source, self.log)
-            rows = Rows(source, conformed, given, repaired.shapes, repaired.moved_sqft, crosswalk, crs)
+            joined = meeting.joined.get(self.dataset.table)
+            rows = Rows(source, conformed, given, repaired.shapes, repaired.moved_sqft, crosswalk, crs, joined)
             if has_shapes(self.table):
                 shape_findings(self.log, rows, repaired)
             rows = replace(rows, conformed=self.dataset.identify(rows, self.town, self.log))
         return _Arrived(reading, rows, facts)
 
-    def judge(self, connection: Connection, rows: Rows) -> _Verdict:
-        """Stage, check and gate: what is held, whether the part is refused, and how it meets the live town."""
+    def judge(self, connection: Connection, rows: Rows, beside: Mapping[str, Staged]) -> _Verdict:
+        """Stage, check and gate: what is held, whether the part is refused, and how it meets the live town.
+
+        Args:
+            beside: the parts of the delivery that were judged before.
+        """
         live = Live(connection, self.table, self.town.cousub_fips, follows(self.table, tuple(self.dataset.derived)))
+        live.beside.update(beside)
         with self.clock.step("stage"):
             stored = _stored(self.table, rows.conformed)
             staged = Staged(self.table, stored, rows.shapes).without(self._unpublishable(rows))
@@ -286,8 +386,25 @@ class _Walk:
             self._require_something(entries.rows_published)
             found = {finding.code for finding in self.log.blocking(self.request.accept)}
             blocking = tuple(sorted(found, key=lambda code: (self.log.check(code).acceptable, code)))
-            lineage = trace(live, staged, header.coordinate_tolerance_ft)
-        return _Verdict(held, blocking, entries, staged, live, lineage)
+            lineage = trace(live, staged, self.standard)
+            if self.dataset.table in self.standard.checks["LIVE_ROW_HELD"].datasets:
+                waiting = rows.conformed.filter(np.isin(rows.row_no, list(held)))
+                lineage = keep_live(lineage, live, staged, waiting)
+            became = Succession() if blocking else succession(live, staged, lineage, self.standard)
+        with self.clock.step("score"):
+            name, year = self.dataset.table, self.request.year
+            scored = score_input(
+                self.standard,
+                self.table,
+                rows,
+                staged,
+                self.log,
+                in_time=in_time(self.standard, live, name, year, self.received_at),
+                matched=self.delivery.matched(live, staged) if self.delivery.matched else {},
+                carried=carried_counts(live, name),
+            )
+            before, full = against(live, staged, name), completeness(live, staged)
+        return _Verdict(held, blocking, entries, staged, live, lineage, became, before, full, scored)
 
     def _hopeless(self) -> bool:
         """Whether a finding stands that no town may accept."""
@@ -342,6 +459,7 @@ class _Walk:
                 **{name: getattr(entries, f"rows_{name}") for name in balanced},
                 **{name: 0 if blocking else count for name, count in counts.items()},
             },
+            "lineage": {} if blocking else verdict.succession.by_kind(),
             "findings": self.log.counts(),
             "area_sqft": {
                 name: round(getattr(entries, f"area_{name}_sqft"), 3)
@@ -367,9 +485,10 @@ class _Walk:
             "report": str(self.request.out or self.settings.reports / self.submission),
         }
 
-    def record(self, connection: Connection, arrived: _Arrived, verdict: _Verdict, summary: dict[str, Any]) -> None:
+    def record(self, connection: Connection, part: _Part, meeting: Meeting) -> Replaced | None:
         """Write what the gate decided; everything in the one transaction of the caller."""
         srid = self.standard.header.storage_crs
+        arrived, verdict, summary = part.arrived, part.verdict, part.summary
         reading, rows, refused = arrived.reading, arrived.rows, summary["outcome"] == "refused"
         with self.clock.step("record"):
             _keep_original(self.settings, reading)
@@ -389,26 +508,37 @@ class _Walk:
             source = rows.source.select([name for name in rows.source.column_names if name not in unsaid])
             ledger.record_held_rows(connection, self.submission, verdict.held, source, rows.given, srid)
         if refused:
-            return
+            return None
         with self.clock.step("replace"):
             derived = {name: work(verdict.staged) for name, work in self.dataset.derived.items()}
             followed = replace_town(
-                verdict.live, self.standard, verdict.staged, verdict.lineage, derived, self.submission
+                verdict.live,
+                self.standard,
+                verdict.staged,
+                verdict.lineage,
+                verdict.succession,
+                derived,
+                self.submission,
             )
             changed = summary["outcome"] == "published" or followed > 0
             ledger.record_publication(connection, summary, renew=changed, publication_id=new_uid())
-            ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping)
+            ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping, meeting.record)
+        return Replaced(verdict.live, verdict.staged, verdict.lineage, rows, self.submission, changed)
 
-    def report(self, arrived: _Arrived, verdict: _Verdict, summary: dict[str, Any]) -> ReportInput:
+    def report(self, part: _Part, found: Score, meeting: Meeting) -> ReportInput:
         """What the report is made of."""
+        arrived, verdict, summary = part.arrived, part.verdict, part.summary
         rows = arrived.rows
+        shapes, given = rows.shapes, rows.given
+        if not has_shapes(self.table) and self.delivery.place:
+            shapes = given = self.delivery.place(verdict.live, rows)
         return ReportInput(
             summary=summary,
             log=self.log,
             town_outline=self.town.outline,
             row_no=rows.row_no,
-            shapes=rows.shapes,
-            given=rows.given,
+            shapes=shapes,
+            given=given,
             held=verdict.held,
             label_field=self.dataset.label,
             label=lambda row_no: rows.label(row_no, self.dataset.label),
@@ -418,7 +548,17 @@ class _Walk:
             received_at=self.received_at,
             accepted=dict(self.request.accept),
             isolation=arrived.reading.isolation,
+            lineage=summary["lineage"],
+            score=found,
+            completeness=verdict.completeness,
+            against=verdict.against,
+            crs_tried=[CrsTried(epsg, share, rows.crs.shifts.get(epsg)) for epsg, share in rows.crs.scores.items()],
+            keys_tried=meeting.tried,
         )
+
+
+def _located(connection: Connection, reading: files.Reading, standard: Standard) -> Town:
+    return town_of(connection, reading.path_name, delivered_shapes(reading), reading.layer.crs_epsg, standard)
 
 
 @dataclass(frozen=True)
@@ -431,6 +571,36 @@ class _Part:
     summary: dict[str, Any]
 
 
+def _meeting(
+    connection: Connection,
+    standard: Standard,
+    delivery: Delivery,
+    walks: Sequence[_Walk],
+    readings: Sequence[files.Reading],
+) -> Meeting:
+    """How the parts of the delivery meet, persons' columns taken out."""
+    if delivery.meet is None:
+        return Meeting()
+    parts = {}
+    for walk, reading in zip(walks, readings, strict=True):
+        persons = withheld_columns(standard, reading.table.column_names)
+        columns = reading.table.drop_columns([*persons, "row_no", "geometry"])
+        reviewed = read_reviewed(walk.dataset.sources / walk.town.source_name, walk.table)
+        parts[walk.dataset.table] = Arriving(columns, reviewed)
+    town = walks[0].town
+    return delivery.meet(connection, standard, town, parts, ledger.saved_join_key(connection, town.cousub_fips))
+
+
+def _score(standard: Standard, delivery: Delivery, parts: Sequence[_Part]) -> Score:
+    """What the town's year earns by all parts together and by what is live of the others."""
+    counts: dict[str, Count] = {}
+    for part in parts:
+        counts |= score(part.verdict.scored, standard).counts
+    for part in parts:  # what the first carried over from an earlier delivery, a later part knows better
+        counts |= score(replace(part.verdict.scored, carried={}), standard).counts
+    return score_counts(counts, standard)
+
+
 def _joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The summary of the delivery: that of its first part, the others by the names of their datasets."""
     first, *others = summaries
@@ -440,7 +610,7 @@ def _joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return joined
 
 
-def _tell_the_rooms(settings: Settings, datasets: Sequence[Dataset], town: Town, say: Say) -> dict[str, str]:
+def tell_the_rooms(settings: Settings, datasets: Sequence[Dataset], town: Town, say: Say) -> dict[str, str]:
     """Call what hangs on ``statewide.after_publication``: overlays of the town's changed rows.
 
     The rows are live by now and stay so: what fails here is named with its reason, and tried again at the next

@@ -89,7 +89,7 @@ def record_submission(
             received_at,
             summary["outcome"],
             Jsonb(dict(accepted)),
-            Jsonb(dict(summary)),
+            Jsonb({name: value for name, value in summary.items() if name != "report"}),  # a path of this machine
             standard_version,
             software_version,
         ],
@@ -186,21 +186,43 @@ def record_publication(connection: Connection, summary: Mapping[str, Any], *, re
             "publication": publication_id,
             "submission": summary["submission"],
             "year": summary["year"],
-            "published": summary["rows"]["published"],
+            "published": summary["rows"]["published"] + summary["rows"]["kept_live"],
             "held": summary["rows"]["held"],
             "renew": renew,
         },
     )
 
 
-def save_crosswalk(connection: Connection, summary: Mapping[str, Any], mapping: Mapping[str, str]) -> None:
-    """Remember which column filled which field, for the town's next delivery."""
+def save_crosswalk(
+    connection: Connection,
+    summary: Mapping[str, Any],
+    mapping: Mapping[str, str],
+    join_key: Mapping[str, Any] | None,
+) -> None:
+    """Remember which column filled which field and how the datasets met, for the town's next delivery."""
     connection.execute(
-        "INSERT INTO statewide.crosswalk (cousub_fips, dataset, mapping, submission_id, saved_at)"
-        " VALUES (%s, %s, %s, %s, now()) ON CONFLICT (cousub_fips, dataset) DO UPDATE SET"
-        " mapping = excluded.mapping, submission_id = excluded.submission_id, saved_at = excluded.saved_at",
-        [summary["cousub_fips"], summary["dataset"], Jsonb(dict(mapping)), summary["submission"]],
+        "INSERT INTO statewide.crosswalk AS known (cousub_fips, dataset, mapping, join_key, submission_id, saved_at)"
+        " VALUES (%s, %s, %s, %s, %s, now()) ON CONFLICT (cousub_fips, dataset) DO UPDATE SET"
+        " mapping = excluded.mapping, join_key = coalesce(excluded.join_key, known.join_key),"
+        " submission_id = excluded.submission_id, saved_at = excluded.saved_at",
+        [
+            summary["cousub_fips"],
+            summary["dataset"],
+            Jsonb(dict(mapping)),
+            Jsonb(dict(join_key)) if join_key is not None else None,
+            summary["submission"],
+        ],
     )
+
+
+def saved_join_key(connection: Connection, town: str) -> dict[str, Any] | None:
+    """How the town's datasets met in its last published delivery of several; None before the first."""
+    row = connection.execute(
+        "SELECT join_key FROM statewide.crosswalk WHERE cousub_fips = %s AND join_key IS NOT NULL"
+        " ORDER BY saved_at DESC LIMIT 1",
+        [town],
+    ).fetchone()
+    return dict(row[0]) if row else None
 
 
 def saved_crosswalk(connection: Connection, town: str, dataset: str) -> dict[str, str]:

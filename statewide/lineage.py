@@ -1,23 +1,26 @@
 """Which row of a new delivery is which live row: identity across deliveries.
 
 First the rows that are the same to the bit (by hash); then, of what is left, those that are the same within the
-standard's coordinate tolerance, those with the same number, and those with the same shape. What remains is new or gone.
+standard's coordinate tolerance, those with the same number, those with the same shape, and those on nearly the same
+land. What remains is new or gone; see `succession` for what became of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import shapely
 
 from statewide.geometry import Shapes, distances_ft, same_shape
 from statewide.live import Live
 from statewide.staging import Digests, Staged
+from statewide.standard import Standard
 
 Kind = Literal["within tolerance", "changed"]
 Indices = npt.NDArray[np.int64]
@@ -47,7 +50,7 @@ class Lineage:
 
     `added` and `removed` are places in the staged and in the live rows. `kept` and `changed` are pairs of places, one
     row per pair: staged, live. Kept rows stay as they are; `within_tolerance` of them were drawn anew, by no more than
-    `largest_shift_ft`.
+    `largest_shift_ft`. `kept_live` are places in the live rows that stay although nothing published succeeds them.
     """
 
     added: Indices
@@ -56,6 +59,7 @@ class Lineage:
     changed: Indices
     within_tolerance: int
     largest_shift_ft: float
+    kept_live: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def counts(self) -> dict[str, int]:
         """Numbers of rows, as the summary names them."""
@@ -65,12 +69,13 @@ class Lineage:
             "removed": len(self.removed),
             "unchanged": len(self.kept),
             "within_tolerance": self.within_tolerance,
+            "kept_live": len(self.kept_live),
         }
 
 
-def trace(live: Live, staged: Staged, tolerance_ft: float) -> Lineage:
+def trace(live: Live, staged: Staged, standard: Standard) -> Lineage:
     """Pair the staged rows with the live rows of the town."""
-    versions = live.versions
+    versions, header = live.versions, standard.header
     same = _identical(staged, versions)
     new = np.setdiff1d(np.arange(len(staged.shapes)), same[:, 0])
     old = np.setdiff1d(np.arange(len(versions)), same[:, 1])
@@ -83,7 +88,7 @@ def trace(live: Live, staged: Staged, tolerance_ft: float) -> Lineage:
     keys, shapes = live.columns(old, names)
     here = Side(staged.attribute_hash[new], tuple(staged.text(name)[new] for name in names), staged.shapes[new])
     there = Side(np.ascontiguousarray(versions["attribute_hash"][old]), tuple(keys), shapes)
-    pairs = list(match(here, there, tolerance_ft))
+    pairs = list(match(here, there, header.coordinate_tolerance_ft, header.lineage.same_land_share_min))
     close = [(new[left], old[right]) for left, right, kind, _ in pairs if kind == "within tolerance"]
     changed = [(new[left], old[right]) for left, right, kind, _ in pairs if kind == "changed"]
     return Lineage(
@@ -94,6 +99,27 @@ def trace(live: Live, staged: Staged, tolerance_ft: float) -> Lineage:
         within_tolerance=len(close),
         largest_shift_ft=max((shift for *_, kind, shift in pairs if kind == "within tolerance"), default=0.0),
     )
+
+
+def keep_live(lineage: Lineage, live: Live, staged: Staged, held: pa.Table) -> Lineage:
+    """Do not end live rows whose new row is held: the last good version stays, here of a row.
+
+    Args:
+        held: the held rows. A live row stays if one of its numbers stands on them, and none on a row that is published.
+    """
+    if not len(lineage.removed) or not len(held):
+        return lineage
+    names = live.table.match_on
+    waiting, published = np.zeros((2, len(lineage.removed)), dtype=bool)
+    for name, values in zip(names, live.columns(lineage.removed, names)[0], strict=True):
+        waiting |= np.isin(values.astype(str), _named(held.column(name).to_pylist())) & (values != None)  # noqa: E711
+        published |= np.isin(values.astype(str), _named(staged.text(name).tolist())) & (values != None)  # noqa: E711
+    stays = waiting & ~published
+    return replace(lineage, removed=lineage.removed[~stays], kept_live=lineage.removed[stays])
+
+
+def _named(values: Iterable[str | None]) -> list[str]:
+    return [value for value in values if value is not None]
 
 
 def _identical(staged: Staged, versions: npt.NDArray[np.void]) -> Indices:
@@ -123,8 +149,12 @@ def _two_columns(pairs: list[tuple[Any, Any]]) -> Indices:
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-def match(new: Side, live: Side, tolerance_ft: float) -> Iterator[tuple[int, int, Kind, float]]:
-    """Pairs of (index in new, index in live, kind, distance in feet), each row at most once."""
+def match(new: Side, live: Side, tolerance_ft: float, same_land_share: float) -> Iterator[tuple[int, int, Kind, float]]:
+    """Pairs of (index in new, index in live, kind, cost), each row at most once.
+
+    The cost of what lies within the tolerance is its distance in feet. Of several rows with a number, the one that
+    shares most land goes first, so that of a split lot the largest part that keeps the number stays the parcel.
+    """
     free_new = np.ones(len(new), dtype=bool)
     free_live = np.ones(len(live), dtype=bool)
     if not len(new) or not len(live):
@@ -148,14 +178,16 @@ def match(new: Side, live: Side, tolerance_ft: float) -> Iterator[tuple[int, int
         stayed = (new_key[left] == live_key[right]) & (new_key[left] != None)  # noqa: E711  (element-wise)
         yield from take(left[stayed], right[stayed], "changed", np.zeros(int(stayed.sum())))
         a, b = _same_key(new_key, live_key, free_new, free_live)
-        yield from take(a, b, "changed", _centre_distances(new.shapes[a], live.shapes[b]))
+        yield from take(a, b, "changed", _by_land(new.shapes, live.shapes, a, b))
     yield from take(left, right, "changed", np.zeros(len(left)))
+    a, b, common = _same_land(new, live, np.flatnonzero(free_new), np.flatnonzero(free_live), same_land_share)
+    yield from take(a, b, "changed", -common)
 
 
 def _same_place(new: Side, live: Side, tolerance_ft: float) -> tuple[Indices, Indices]:
     """Pairs of rows whose shapes agree; compared once per shape, for many rows may stand on one."""
-    new_shapes, new_rows = _stacks(new)
-    live_shapes, live_rows = _stacks(live)
+    new_shapes, new_rows = _stacks(new, np.arange(len(new)))
+    live_shapes, live_rows = _stacks(live, np.arange(len(live)))
     # Not by centroid: a narrow strip's runs along it when a corner moves by a hair.
     tree = shapely.STRtree(_middles(live_shapes))
     left, right = tree.query(_middles(new_shapes), predicate="dwithin", distance=_SEARCH_FT)
@@ -165,12 +197,13 @@ def _same_place(new: Side, live: Side, tolerance_ft: float) -> tuple[Indices, In
     )
 
 
-def _stacks(side: Side) -> tuple[Shapes, list[list[int]]]:
-    """The distinct shapes, and the rows on each in the order of their attributes."""
+def _stacks(side: Side, among: Indices) -> tuple[Shapes, list[list[int]]]:
+    """The distinct shapes of these rows, and the rows on each in the order of their attributes."""
     found: dict[bytes, list[int]] = {}
-    shapes = shapely.to_wkb(side.shapes)
-    for index in np.argsort(side.attribute_hash, kind="stable"):
-        found.setdefault(shapes[index], []).append(int(index))
+    among = among[~shapely.is_missing(side.shapes[among])]
+    among = among[np.argsort(side.attribute_hash[among], kind="stable")]
+    for index, shape in zip(among.tolist(), shapely.to_wkb(side.shapes[among]), strict=True):
+        found.setdefault(shape, []).append(index)
     rows = list(found.values())
     return side.shapes[[stack[0] for stack in rows]], rows
 
@@ -206,6 +239,46 @@ def _same_key(
     return _indices(pair for here, there in places.values() for pair in _pairs(here, there))
 
 
-def _centre_distances(left: Shapes, right: Shapes) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = shapely.distance(shapely.centroid(left), shapely.centroid(right))
-    return found
+def _by_land(new: Shapes, live: Shapes, a: Indices, b: Indices) -> npt.NDArray[np.float64]:
+    """The rank of each pair: those with most land in common first, then those whose centres are nearest."""
+    common = np.zeros(len(a))
+    here, there = shapely.bounds(new), shapely.bounds(live)
+    several = (np.bincount(a, minlength=len(new))[a] > 1) | (np.bincount(b, minlength=len(live))[b] > 1)
+    meet = (here[a, :2] <= there[b, 2:]).all(axis=1) & (there[b, :2] <= here[a, 2:]).all(axis=1)
+    asked = np.flatnonzero(several & meet)
+    # Once per pair of shapes: hundreds of units may stand on one.
+    shape_pairs = np.column_stack((_shape_numbers(new, a[asked]), _shape_numbers(live, b[asked])))
+    _, first, same = np.unique(shape_pairs, axis=0, return_index=True, return_inverse=True)
+    once = asked[first]
+    common[asked] = shapely.area(shapely.intersection(new[a[once]], live[b[once]]))[same.reshape(-1)]
+    apart = shapely.distance(shapely.centroid(new[a]), shapely.centroid(live[b]))
+    rank = np.empty(len(a))
+    rank[np.lexsort((apart, -common))] = np.arange(len(a))
+    return rank
+
+
+def _shape_numbers(shapes: Shapes, places: Indices) -> Indices:
+    """A number per place, the same for equal shapes."""
+    distinct, where = np.unique(places, return_inverse=True)
+    known: dict[bytes, int] = {}
+    numbers = [known.setdefault(shape, len(known)) for shape in shapely.to_wkb(shapes[distinct])]
+    return np.array(numbers, dtype=np.int64)[where]
+
+
+def _same_land(
+    new: Side, live: Side, here: Indices, there: Indices, share_min: float
+) -> tuple[Indices, Indices, npt.NDArray[np.float64]]:
+    """Pairs of these rows of which either lies in the other by at least the share, and the smaller share of the two."""
+    new_shapes, new_rows = _stacks(new, here)
+    live_shapes, live_rows = _stacks(live, there)
+    left, right = shapely.STRtree(live_shapes).query(new_shapes)
+    areas = np.maximum(shapely.area(new_shapes[left]), shapely.area(live_shapes[right]))
+    common = shapely.area(shapely.intersection(new_shapes[left], live_shapes[right])) / areas
+    found = [
+        (a, b, share)
+        for left_stack, right_stack, share in zip(left, right, common, strict=True)
+        if share >= share_min
+        for a, b in _pairs(new_rows[left_stack], live_rows[right_stack])
+    ]
+    a, b = _indices((a, b) for a, b, _ in found)
+    return a, b, np.array([share for *_, share in found])

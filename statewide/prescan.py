@@ -1,4 +1,4 @@
-"""A first look into a GeoPackage, a GeoJSON or a file geodatabase without GDAL: is it safe, and how many rows has it?
+"""A first look into a map without GDAL: is it safe, and how many rows has it?
 
 Runs inside the throwaway process, before GDAL is loaded. What is refused here are the ways in which a file makes
 its reader fetch, run or wait; what is counted is what the reading is held against.
@@ -12,6 +12,7 @@ import re
 import sqlite3
 import struct
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,17 +44,25 @@ class Prescan:
 
     counts: dict[str | None, Count] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    charset: str | None = None
 
 
 def prescan(kind: str, path: Path) -> Prescan:
     """Look into one dataset. Raises Unusable."""
-    if kind == "geopackage":
-        return _geopackage(path)
-    if kind == "geojson":
-        return _geojson(path)
-    if kind == "filegdb":
-        return _filegdb(path)
-    return Prescan()
+    looks = {
+        "geopackage": _geopackage,
+        "geojson": _geojson,
+        "geojsonseq": _geojsonseq,
+        "filegdb": _filegdb,
+        "flatgeobuf": _flatgeobuf,
+        "kml": _kml,
+        "gml": _gml,
+        "dxf": _dxf,
+        "mapinfo": _mapinfo,
+        "mif": _mif,
+    }
+    return looks[kind](path) if kind in looks else Prescan()
 
 
 # GeoPackage
@@ -189,6 +198,8 @@ class _GeoJsonScan:
             raise Unusable("holds several JSON documents one after the other; export it as one feature collection")
         if self._type != "FeatureCollection":
             what = _OTHER_TYPES.get(self._type or "", "is JSON but not a GeoJSON feature collection")
+            if re.search(rb'"(esri\w+|geometryType|spatialReference)"', self._data[:_CHUNK]):
+                what = "is Esri's own JSON and not a GeoJSON"
             raise Unusable(f"{what}; send {READABLE}")
 
     def _chunk(self, start: int, end: int) -> int | None:
@@ -310,6 +321,194 @@ def _text(token: bytes) -> str:
         return ""
 
 
+# Newline GeoJSON
+
+_LONGEST_FEATURE = 64 * MIB
+
+
+def _geojsonseq(path: Path) -> Prescan:
+    """One object after the other, each read by Python's own JSON: on a line of its own, or behind a record mark."""
+    found = Prescan()
+    rows = shapes = 0
+    for number, text in enumerate(_json_texts(path), start=1):
+        try:
+            feature = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise Unusable(f"is damaged in its object {number:,}; export and send it again") from error
+        if not isinstance(feature, dict) or feature.get("type") != "Feature":
+            if isinstance(feature, dict) and feature.get("type") == "FeatureCollection":
+                raise Unusable("holds several JSON documents one after the other; export it as one feature collection")
+            raise Unusable(f"holds something other than a GeoJSON feature (object {number:,}); export it again")
+        if "crs" in feature:
+            raise Unusable("names a coordinate system inside its features; export it again")
+        rows += 1
+        shapes += isinstance(feature.get("geometry"), dict)
+    found.counts[None] = Count(rows, shapes, "features in the file")
+    return found
+
+
+def _json_texts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        marked = file.read(1) == b"\x1e"
+        file.seek(0)
+        pending = b""
+        while line := file.readline(_LONGEST_FEATURE):
+            if not marked:
+                if line.strip():
+                    yield line
+                continue
+            pieces = line.split(b"\x1e")
+            pending += pieces[0]
+            for piece in pieces[1:]:
+                if pending.strip():
+                    yield pending
+                pending = piece
+            if len(pending) > _LONGEST_FEATURE:
+                raise Unusable("holds a feature larger than any parcel; export it again")
+        if pending.strip():
+            yield pending
+
+
+# FlatGeobuf
+
+
+def _flatgeobuf(path: Path) -> Prescan:
+    """Features are counted by their size marks, from the end of the index on; the header's own count may be 0."""
+    found = Prescan()
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            size = struct.unpack_from("<I", data, 8)[0]
+            declared, node = _flatgeobuf_header(data, 12, 12 + size)
+            if declared > len(data):
+                raise ValueError("more features than bytes")
+            at = 12 + size + (_index_bytes(declared, node) if declared and node else 0)
+            rows = 0
+            while at + 4 <= len(data):
+                at += 4 + struct.unpack_from("<I", data, at)[0]
+                rows += 1
+            if at != len(data):
+                raise Unusable("is cut off in the middle; export and send it again")
+    except (struct.error, IndexError, ValueError) as error:
+        raise Unusable("is a damaged FlatGeobuf file; export it again") from error
+    if declared and declared != rows:
+        found.warnings.append(f"The file says that it has {declared:,} features, and has {rows:,}.")
+    found.counts[None] = Count(rows, None, "features in the file")
+    return found
+
+
+def _flatgeobuf_header(data: mmap.mmap, start: int, end: int) -> tuple[int, int]:
+    """(features, width of a node of the index), fields 8 and 9 of the table that the header is."""
+    if end > len(data):
+        raise ValueError("header beyond the file")
+    table = start + struct.unpack_from("<I", data, start)[0]
+    slots = table - struct.unpack_from("<i", data, table)[0]
+    length = struct.unpack_from("<H", data, slots)[0]
+
+    def place(number: int) -> int:
+        return int(struct.unpack_from("<H", data, slots + 4 + 2 * number)[0]) if 4 + 2 * number < length else 0
+
+    features = struct.unpack_from("<Q", data, table + place(8))[0] if place(8) else 0
+    node = struct.unpack_from("<H", data, table + place(9))[0] if place(9) else 16
+    return features, node
+
+
+def _index_bytes(features: int, node: int) -> int:
+    """A packed R-tree: 40 bytes for each feature and each node above."""
+    if node < 2 or features > 1 << 40:
+        raise ValueError("unknown index")
+    total = level = features
+    while level > 1:
+        level = -(-level // node)
+        total += level
+    return 40 * total
+
+
+# KML and GML
+
+
+def _kml(path: Path) -> Prescan:
+    from statewide.prescan_xml import count_placemarks
+
+    counts = count_placemarks(path)
+    return Prescan({name: Count(*each, "placemarks in the file") for name, each in counts.items()})
+
+
+def _gml(path: Path) -> Prescan:
+    from statewide.prescan_xml import count_gml_members
+
+    counts = count_gml_members(path)
+    return Prescan({name: Count(*each, "feature members in the file") for name, each in counts.items()})
+
+
+# DXF
+
+
+def _dxf(path: Path) -> Prescan:
+    from statewide.prescan_dxf import survey_drawing
+
+    drawing = survey_drawing(path)
+    found = Prescan({None: Count(drawing.areas, drawing.areas, "closed polylines and hatches in the drawing")})
+    if drawing.others:
+        found.notes.append(f"Of the drawing only closed shapes are read; left out: {drawing.others_said}.")
+    return found
+
+
+# MapInfo
+
+
+_MOST_MAPINFO_ROWS = 5_000_000
+
+
+def _mapinfo(path: Path) -> Prescan:
+    """The .dat is a dBASE table under another name. A .tab may also be a view of other files, or a link to one."""
+    text = path.read_bytes()[: 64 * 1024].decode("latin-1").lower()
+    if not re.search(r"^\s*type\s+native\b", text, re.MULTILINE) or "create view" in text or "open table" in text:
+        raise Unusable("is a MapInfo table that points to other files; save a copy as a native table")
+    if re.search(r'isseamless"\s*=\s*"true', text):
+        raise Unusable("is a seamless MapInfo table, which points to other files; save a copy as a native table")
+    with path.with_suffix(".dat").open("rb") as file:
+        head = file.read(12)
+        size = file.seek(0, 2)
+        if len(head) < 12:
+            raise Unusable("has a .dat without a header; save a copy of the table")
+        declared, start, width = struct.unpack("<LHH", head[4:12])
+        if width == 0 or start > size:
+            raise Unusable("has a .dat whose header is damaged; save a copy of the table")
+        present = (size - start) // width
+        rows = declared if present < declared <= _MOST_MAPINFO_ROWS else present
+        file.seek(start)
+        gone = sum(file.read(width)[:1] == b"*" for _ in range(present))
+    how = "records in the .dat" + (f", less {gone:,} marked as deleted" if gone else "")
+    warnings = []
+    if declared != present:
+        warnings.append(f"The .dat says it has {declared:,} records and has room for {present:,}.")
+    charset = re.search(r'charset\s+"(\w+)"', text)
+    return Prescan({None: Count(rows - gone, None, how)}, warnings, charset=charset[1] if charset else None)
+
+
+_MIF_OBJECT = re.compile(
+    rb"\s*(none|point|multipoint|line|pline|region|arc|text|rect|roundrect|ellipse|collection)\b", re.IGNORECASE
+)
+
+
+def _mif(path: Path) -> Prescan:
+    """Each line of the .mid is a row. A quoted text may hold a line break; a delimiter alone makes no difference."""
+    rows = 0
+    open_text = False
+    with path.with_suffix(".mid").open("rb") as file:
+        for line in file:
+            if not open_text and not line.strip():
+                continue
+            rows += not open_text
+            open_text ^= bool(line.count(b'"') % 2)
+    with path.open("rb") as file:
+        charset = re.search(rb'charset\s+"(\w+)"', file.read(4096), re.IGNORECASE)
+        file.seek(0)
+        rows = max(rows, sum(_MIF_OBJECT.match(line) is not None for line in file))
+    said = charset[1].decode("ascii") if charset else None
+    return Prescan({None: Count(rows, None, "lines of the .mid and objects of the .mif")}, charset=said)
+
+
 # File geodatabase
 
 
@@ -318,7 +517,7 @@ def _filegdb(path: Path) -> Prescan:
     found = Prescan()
     try:
         names = _gdb_catalogue(path)
-    except (OSError, struct.error, ValueError, IndexError):
+    except (OSError, struct.error, ValueError, IndexError, OverflowError):
         found.counts[None] = Count(None, None, "not counted: the catalogue of the geodatabase could not be read")
         return found
     for number, name in names.items():

@@ -24,6 +24,9 @@ from statewide.errors import UnknownTown
 from statewide.geometry import Shapes, points_in_storage, published_shapes, sample_points, to_storage
 from statewide.standard import Standard, schemas_folder
 
+_MOST = 0.5
+"""Share of a file's shapes that must lie in a town for the file to be taken as the town's without being told."""
+
 
 @dataclass(frozen=True)
 class Town:
@@ -118,17 +121,51 @@ def find_town(connection: Connection, name: str) -> Town:
     Raises:
         UnknownTown: no town goes by that name; near misses are named.
     """
-    rows = connection.execute(
-        "SELECT cousub_fips, town_no, town_name, ST_AsBinary(geom) FROM statewide.municipality"
-    ).fetchall()
+    rows = connection.execute("SELECT cousub_fips, town_no, town_name FROM statewide.municipality").fetchall()
     wanted = _folded(name)
-    for fips, number, town_name, outline in rows:
+    for fips, number, town_name in rows:
         if wanted in (_folded(town_name), fips, str(number)):
-            return Town(fips, number, town_name, shapely.from_wkb(bytes(outline)))
+            return _towns(connection, [fips])[0]
     near = difflib.get_close_matches(wanted, [_folded(row[2]) for row in rows], n=3, cutoff=0.6)
     names = [row[2] for spelling in near for row in rows if _folded(row[2]) == spelling]
     hint = f" Did you mean {' or '.join(names)}?" if names else " `statewide status` lists the towns."
     raise UnknownTown(f"No town of the register is called {name!r}.{hint}")
+
+
+def town_of(connection: Connection, file: str, shapes: Shapes, declared: int | None, standard: Standard) -> Town:
+    """The town of the register, invented ones too, that most of a file's shapes lie in.
+
+    Raises:
+        UnknownTown: in no one town lie most of them.
+    """
+    points = sample_points(shapes)
+    tried = [declared] if declared else [crs.epsg for crs in standard.header.accepted_crs if crs.same_digits_as is None]
+    moved = {epsg: points_in_storage(points, epsg, standard) for epsg in tried}
+    on_earth = [corners[np.isfinite(corners).all(axis=1)] for corners in moved.values()]
+    boxes = [shapely.box(*corners.min(axis=0), *corners.max(axis=0)) for corners in on_earth if len(corners)]
+    towns = _towns(connection, boxes=boxes)
+    tree = shapely.STRtree([town.outline for town in towns])
+    shares: dict[int, float] = {}
+    for corners in moved.values():
+        _, inside = tree.query(shapely.points(corners), predicate="within")
+        for place, count in zip(*np.unique(inside, return_counts=True), strict=True):
+            shares[int(place)] = max(shares.get(int(place), 0.0), float(count) / len(points))
+    best = max(shares, key=lambda place: shares[place], default=None)
+    if best is None or shares[best] < _MOST:
+        raise UnknownTown(f"{file} does not lie in one town of the register: send it alone and name its town (--town).")
+    return towns[best]
+
+
+def _towns(connection: Connection, codes: Sequence[str] = (), boxes: Sequence[BaseGeometry] = ()) -> list[Town]:
+    """Towns with their outlines: those of the codes, and those that a box in the storage CRS meets."""
+    rows = connection.execute(
+        "SELECT cousub_fips, town_no, town_name, ST_AsBinary(geom) FROM statewide.municipality"
+        " WHERE cousub_fips = ANY(%s) OR EXISTS"
+        " (SELECT 1 FROM unnest(%s::bytea[]) AS box WHERE geom && ST_SetSRID(ST_GeomFromWKB(box), ST_SRID(geom)))"
+        " ORDER BY cousub_fips",
+        [list(codes), [shapely.to_wkb(box) for box in boxes]],
+    ).fetchall()
+    return [Town(fips, number, name, shapely.from_wkb(bytes(outline))) for fips, number, name, outline in rows]
 
 
 def _folded(name: str) -> str:

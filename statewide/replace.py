@@ -25,6 +25,7 @@ from statewide.lineage import Indices, Lineage
 from statewide.live import EMPTY, Live, uuids
 from statewide.staging import Digests, Staged, new_uids
 from statewide.standard import Standard, Table
+from statewide.succession import Succession, record_succession
 
 _CHUNK = 10_000
 """Rows that are encoded at a time: some tens of megabytes."""
@@ -54,9 +55,19 @@ def follows(table: Table, derived: Sequence[str]) -> tuple[str, ...]:
 
 
 def replace_town(
-    live: Live, standard: Standard, staged: Staged, lineage: Lineage, derived: Derived, submission_id: str
+    live: Live,
+    standard: Standard,
+    staged: Staged,
+    lineage: Lineage,
+    found: Succession,
+    derived: Derived,
+    submission_id: str,
+    added_uids: Digests | None = None,
 ) -> int:
-    """Write the differences between the delivery and the live rows of the town.
+    """Write the differences between the delivery and the live rows of the town, and what became of which row.
+
+    Args:
+        added_uids: identifiers of the added rows; fresh ones if they are not given.
 
     Returns:
         The number of rows that stayed and only had a following column brought up to date.
@@ -67,6 +78,9 @@ def replace_town(
     connection, table = live.connection, live.table
     write = LiveColumns(standard, staged, derived, submission_id, transaction_time(connection))
     ended = live.versions["uid"][np.concatenate([lineage.removed, lineage.changed[:, 1]])]
+    uids: Digests = np.zeros(len(staged.shapes), dtype="V16")
+    uids[lineage.changed[:, 0]] = live.versions["uid"][lineage.changed[:, 1]]
+    uids[lineage.added] = new_uids(len(lineage.added)) if added_uids is None else added_uids
     parts: dict[str, sql.Composable] = {
         "live": sql.Identifier(table.schema_name, table.name),
         "history": sql.Identifier(table.schema_name, f"{table.name}_history"),
@@ -82,11 +96,11 @@ def replace_town(
     columns = stored_columns(table)
     if len(lineage.changed):
         connection.execute(sql.SQL(_INCOMING).format(**parts))
-        uids = live.versions["uid"][lineage.changed[:, 1]]
         copy_in(connection, parts["incoming"], columns, write.chunks(lineage.changed[:, 0], uids))
         connection.execute(sql.SQL(_CHANGE).format(**parts))
     if len(lineage.added):
-        copy_in(connection, parts["live"], columns, write.chunks(lineage.added, None))
+        copy_in(connection, parts["live"], columns, write.chunks(lineage.added, uids))
+    record_succession(live, found, uids, submission_id)
     _require_written(live, staged, np.concatenate([lineage.added, lineage.changed[:, 0]]), submission_id)
     return _follow(live, staged, lineage, derived)
 
@@ -158,12 +172,11 @@ class LiveColumns:
         self._submission = pa.scalar(bytes.fromhex(submission_id.replace("-", "")), UUID)
         self._now = pa.scalar(now, pa.timestamp("us", tz="UTC"))
 
-    def chunks(self, places: Indices, uids: Digests | None) -> Iterator[dict[str, pa.Array]]:
-        """The rows at these places, some thousands at a time, with fresh identifiers where none are given."""
+    def chunks(self, places: Indices, uids: Digests) -> Iterator[dict[str, pa.Array]]:
+        """The rows at these places, some thousands at a time; `uids` has the identifiers of all rows."""
         for start in range(0, len(places), _CHUNK):
             here = places[start : start + _CHUNK]
-            fresh = new_uids(len(here)) if uids is None else _raw(uids[start : start + _CHUNK])
-            yield self._columns(here, fresh)
+            yield self._columns(here, _raw(uids[here]))
 
     def _columns(self, places: Indices, uids: pa.Array) -> dict[str, pa.Array]:
         staged, table = self._staged, self._staged.table

@@ -1,6 +1,7 @@
 """The findings of a delivery for other programs: `report.json`, `findings.csv`, `findings.gpkg`.
 
-Every finding is in all three. Nothing here decides or words anything; the page for people is `statewide.report`.
+Every finding that it is given is in all three. Nothing here decides or words anything; the page for people is
+`statewide.report_page`.
 """
 
 from __future__ import annotations
@@ -20,29 +21,78 @@ import shapely
 
 from statewide.findings import Finding
 from statewide.geometry import Shapes, on_earth, published_shapes
-from statewide.standard import Standard
+from statewide.standard import SEVERITIES, Standard
 
-COLUMNS = ("severity", "check", "title", "who_mends_it", "row", "label", "column", "value", "sentence", "fix")
+COLUMNS = (
+    "dataset",
+    "severity",
+    "check",
+    "title",
+    "who_mends_it",
+    "row",
+    "label",
+    "column",
+    "value",
+    "sentence",
+    "fix",
+)
+_VALUE_LISTED = 200
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
 class PlacedFindings:
-    """Findings, the gravest first, with the name of their row and their place; one entry each per finding.
+    """Findings, the gravest first, with their dataset, the name of their row and their place; one entry per finding.
 
     `places` are in the storage CRS, None where there is none; `lonlat` is (n, 2) in degrees, NaN where there is none.
     """
 
     findings: Sequence[Finding]
+    datasets: Sequence[str]
     labels: Sequence[str | None]
     places: Shapes
     lonlat: npt.NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[PlacedFindings]) -> PlacedFindings:
+        """Those of several datasets, the gravest first."""
+        findings = [finding for part in parts for finding in part.findings]
+        order = sorted(range(len(findings)), key=lambda index: SEVERITIES.index(findings[index].severity))
+        datasets = [dataset for part in parts for dataset in part.datasets]
+        labels = [label for part in parts for label in part.labels]
+        return cls(
+            findings=[findings[index] for index in order],
+            datasets=[datasets[index] for index in order],
+            labels=[labels[index] for index in order],
+            places=np.concatenate([part.places for part in parts])[order],
+            lonlat=np.concatenate([part.lonlat for part in parts])[order],
+        )
+
+    def cells(self) -> list[tuple[str | int | None, ...]]:
+        """One row per finding, as `COLUMNS`."""
+        return [
+            (
+                dataset,
+                finding.severity,
+                finding.code,
+                finding.title,
+                finding.owner,
+                finding.row_no,
+                label,
+                finding.column,
+                None if finding.value is None else finding.value[:_VALUE_LISTED],
+                finding.sentence,
+                finding.fix,
+            )
+            for finding, dataset, label in zip(self.findings, self.datasets, self.labels, strict=True)
+        ]
 
 
 def place_findings(
     findings: Sequence[Finding],
     standard: Standard,
     *,
+    dataset: str,
     row_no: npt.NDArray[np.int64],
     row_shapes: Shapes,
     label: Callable[[int], str | None],
@@ -63,14 +113,14 @@ def place_findings(
     centres, _ = published_shapes(_centres(places), standard)
     lonlat = np.column_stack((shapely.get_x(centres), shapely.get_y(centres))).reshape(-1, 2)
     labels = [None if finding.row_no is None else names[finding.row_no] for finding in findings]
-    return PlacedFindings(findings, labels, places, lonlat)
+    return PlacedFindings(findings, [dataset] * len(findings), labels, places, lonlat)
 
 
 def write_json(path: Path, head: Mapping[str, Any], placed: PlacedFindings) -> None:
     """Write `head` and, under `all_findings`, every finding; strict JSON, a number that is none becomes null."""
     listed: list[dict[str, str | float | None]] = [
-        {**dict(zip(COLUMNS, _cells(finding, label), strict=True)), "longitude": _degrees(x), "latitude": _degrees(y)}
-        for finding, label, (x, y) in zip(placed.findings, placed.labels, placed.lonlat.tolist(), strict=True)
+        {**dict(zip(COLUMNS, cells, strict=True)), "longitude": _degrees(x), "latitude": _degrees(y)}
+        for cells, (x, y) in zip(placed.cells(), placed.lonlat.tolist(), strict=True)
     ]
     text = json.dumps({**_strict(head), "all_findings": listed}, ensure_ascii=False, allow_nan=False, default=str)
     path.write_text(text + "\n", encoding="utf-8")
@@ -86,9 +136,9 @@ def write_csv(path: Path, placed: PlacedFindings, label_column: str) -> None:
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*header, "longitude", "latitude"])
-        for finding, label, (x, y) in zip(placed.findings, placed.labels, placed.lonlat.tolist(), strict=True):
-            cells = [_harmless(cell) if isinstance(cell, str) else cell for cell in _cells(finding, label)]
-            writer.writerow([*cells, _degrees(x), _degrees(y)])
+        for cells, (x, y) in zip(placed.cells(), placed.lonlat.tolist(), strict=True):
+            harmless = [_harmless(cell) if isinstance(cell, str) else cell for cell in cells]
+            writer.writerow([*harmless, _degrees(x), _degrees(y)])
 
 
 def write_gpkg(path: Path, placed: PlacedFindings, label_column: str, srid: int) -> None:
@@ -110,7 +160,7 @@ def write_gpkg(path: Path, placed: PlacedFindings, label_column: str, srid: int)
         ("without_place", None, dimension == -1, None),
     )
     header = [label_column if name == "label" else name for name in COLUMNS]
-    cells = [_cells(finding, label) for finding, label in zip(placed.findings, placed.labels, strict=True)]
+    cells = placed.cells()
     appending = False
     for name, kind, chosen, shaped in layers:
         if appending and not chosen.any():
@@ -138,21 +188,6 @@ def write_gpkg(path: Path, placed: PlacedFindings, label_column: str, srid: int)
             # GDAL does not say what failed; after the columns above, only the disk can.
             raise OSError(errno.ENOSPC, str(error)) from error
         appending = True
-
-
-def _cells(finding: Finding, label: str | None) -> tuple[str | int | None, ...]:
-    return (
-        finding.severity,
-        finding.code,
-        finding.title,
-        finding.owner,
-        finding.row_no,
-        label,
-        finding.column,
-        finding.value,
-        finding.sentence,
-        finding.fix,
-    )
 
 
 def _drawable(places: Shapes) -> npt.NDArray[np.bool_]:

@@ -6,6 +6,7 @@ Shapes are brought to a whole-number grid of about a screen pixel and written as
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,12 +19,18 @@ from shapely.geometry.base import BaseGeometry
 from statewide.geometry import Shapes
 from statewide.standard import SEVERITIES, Severity
 
-Grid = npt.NDArray[np.int64]
+Grid = npt.NDArray[np.int32]
+"""Whole grid units, x and y in a row each."""
+Owners = npt.NDArray[np.int64]
 Box = tuple[float, float, float, float]
 
 _LONG_SIDE = 1600
 _FABRIC_BYTES = 700_000
 _MARKS_BYTES = 350_000
+_VERTEX_BYTES = 5
+"""What a vertex takes in a path, about."""
+_SAMPLED = 500
+"""Shapes that are drawn on trial, to see how heavy all of them would be."""
 _CLOSE_UP = (320, 220)
 _CLOSE_UP_FT = 300.0
 """A close-up shows at least this width, so that a point or a sliver has neighbours around it."""
@@ -88,7 +95,10 @@ class CloseUps:
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes[~shapely.is_missing(shapes)]
-        self._tree = shapely.STRtree(self._shapes)
+
+    @functools.cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree(self._shapes)
 
     def draw(self, place: BaseGeometry, around: BaseGeometry | None, severity: Severity) -> str:
         """Draw a place; `around` is the shape of its row when the place is only a spot on it."""
@@ -129,11 +139,13 @@ class _View:
         return cls(west, north, scale, max(1, round((east - west) * scale)), max(1, round((north - south) * scale)))
 
     def snap(self, coordinates: npt.NDArray[np.float64]) -> Grid:
-        """Feet to grid units; what lies far out of sight is drawn nearer, so that numbers stay short."""
-        x = (coordinates[:, 0] - self.west) * self.units_per_ft
-        y = (self.north - coordinates[:, 1]) * self.units_per_ft
-        x, y = np.clip(x, -self.width, 2 * self.width), np.clip(y, -self.height, 2 * self.height)
-        return np.rint(np.column_stack((x, y))).astype(np.int64)
+        """Feet, one row per vertex, to grid units, one column per vertex; what lies far out of sight is drawn nearer,
+        so that numbers stay short.
+        """
+        grid = np.empty((2, len(coordinates)), dtype=np.int32)
+        grid[0] = np.rint(np.clip((coordinates[:, 0] - self.west) * self.units_per_ft, -self.width, 2 * self.width))
+        grid[1] = np.rint(np.clip((self.north - coordinates[:, 1]) * self.units_per_ft, -self.height, 2 * self.height))
+        return grid
 
     def coarser(self, factor: int) -> _View:
         return _View(self.west, self.north, self.units_per_ft / factor, self.width // factor, self.height // factor)
@@ -171,12 +183,13 @@ def _meets(shapes: Shapes, frame: Box) -> npt.NDArray[np.bool_]:
 
 def _drawn(shapes: Shapes, view: _View, kind: str, most_bytes: int) -> str:
     """Many shapes as one path, on a coarser grid if it would be too heavy."""
-    for factor in (1, 2, 3, 5, 8):
-        path = _path(shapes, view.coarser(factor))
-        if len(path) <= most_bytes:
-            break
+    every = max(1, len(shapes) // _SAMPLED)
+    _, sample = _rings(shapes[::every], view)
+    heavy = len(sample) * every * _VERTEX_BYTES / most_bytes
+    # A coarser grid drops vertices about as much as its step is longer.
+    factor = next((factor for factor in (1, 2, 3, 5) if heavy <= factor), 8)
     scale = "" if factor == 1 else f' transform="scale({factor})"'
-    return f'<path class="{kind}"{scale} d="{path}"/>'
+    return f'<path class="{kind}"{scale} d="{_path(shapes, view.coarser(factor))}"/>'
 
 
 def _marks(marks: Sequence[Mark], severity: Severity, view: _View) -> Iterator[str]:
@@ -184,7 +197,7 @@ def _marks(marks: Sequence[Mark], severity: Severity, view: _View) -> Iterator[s
     kind, crowded = severity.lower(), len(marks) > _CROWD
     together = np.array([mark.shape for mark in marks if mark.anchor is None], dtype=object)
     if len(together):
-        yield _drawn(together, view, f"mark {kind}", _MARKS_BYTES)
+        yield _drawn(together, view, f"mark {kind} many" if crowded else f"mark {kind}", _MARKS_BYTES)
         yield f'<path class="pin {kind}" d="{_pinned(together, severity, view, areas_too=not crowded)}"/>'
     for mark in marks:
         if mark.anchor is None:
@@ -207,7 +220,7 @@ def _pinned(shapes: Shapes, severity: Severity, view: _View, *, areas_too: bool,
 
 def _pins(spots: Grid, severity: Severity, radius: int) -> Iterator[str]:
     r = max(2, radius // 2) if severity == "NOTE" else radius
-    for x, y in spots.tolist():
+    for x, y in spots.T.tolist():
         yield _MARKERS[severity].format(x=x, y=y, r=r, d=2 * r)
 
 
@@ -223,56 +236,100 @@ def _centres(shapes: Shapes) -> npt.NDArray[np.float64]:
 
 
 def _path(shapes: Shapes, view: _View) -> str:
-    """Polygons as the `d` of one path, each ring once and relative, without vertices that change nothing.
+    """Polygons as the `d` of one path. Points and lines are left to their markers."""
+    return _written(*_rings(shapes, view))
 
-    Points and lines are left to their markers. Outer rings run one way and holes the other, so the non-zero fill rule
-    shows holes and keeps stacked shapes filled.
+
+def _rings(shapes: Shapes, view: _View) -> tuple[Grid, Owners]:
+    """Rings on the grid, without vertices that change nothing, as vertices and the number of the ring of each.
+
+    Outer rings run one way and holes the other, so that the non-zero fill rule shows holes and keeps stacked shapes
+    filled. Most shapes are one ring: those are read without taking them apart, which would copy each of them thrice.
     """
-    parts = shapely.get_parts(shapely.get_parts(shapes))
+    xy, shape = shapely.get_coordinates(shapes, return_index=True)
+    several = ~_single_rings(shapes, xy, shape)
+    grid, ring = _counterclockwise(*_fewer(view.snap(xy), shape))
+    if not several.any():
+        return grid, ring
+    parts = shapely.get_parts(shapely.get_parts(shapes[several]))
     kinds = shapely.get_type_id(parts)
-    rings = np.concatenate(
-        [shapely.get_rings(shapely.orient_polygons(parts[kinds == 3])), parts[np.isin(kinds, (1, 2))]]
-    )
-    coordinates, owner = shapely.get_coordinates(rings, return_index=True)
-    grid = view.snap(coordinates)
-    keep = np.ones(len(grid), dtype=bool)
-    keep[1:] = (np.diff(grid, axis=0) != 0).any(axis=1) | (np.diff(owner) != 0)
-    grid, owner = grid[keep], owner[keep]
-    grid, owner = _without_straight(grid, owner)
-    vertices = np.bincount(owner, minlength=1)
-    large = vertices[owner] >= 3
-    grid, owner = grid[large], owner[large]
-    if not len(grid):
-        return ""
-    first = np.ones(len(grid), dtype=bool)
-    first[1:] = np.diff(owner) != 0
-    steps = np.diff(grid, axis=0, prepend=0)
-    numerals = _numerals(int(np.abs(steps[~first]).max(initial=0)))
-    offset = len(numerals) // 2
-    tokens = np.empty((len(grid), 2), dtype=object)
-    tokens[~first] = numerals[steps[~first] + offset]
-    tokens[first, 0] = [f"zM{x}" for x in grid[first, 0].tolist()]
-    tokens[first, 1] = [f" {y}l" for y in grid[first, 1].tolist()]
-    return "".join(tokens.ravel().tolist())[1:] + "z"
+    rings = shapely.get_rings(shapely.orient_polygons(parts[kinds == 3]))
+    xy, number = shapely.get_coordinates(np.append(rings, parts[np.isin(kinds, (1, 2))]), return_index=True)
+    others, number = _fewer(view.snap(xy), number + len(shapes))
+    kept = ~several[ring]
+    return np.concatenate([grid[:, kept], others], axis=1), np.concatenate([ring[kept], number])
 
 
-def _without_straight(grid: Grid, owner: Grid) -> tuple[Grid, Grid]:
+def _single_rings(shapes: Shapes, xy: npt.NDArray[np.float64], shape: Owners) -> npt.NDArray[np.bool_]:
+    """Which shapes are areas of one ring. Where the first vertex comes back at the end only, no other ring began."""
+    start = np.flatnonzero(np.diff(shape, prepend=-1))
+    size = np.diff(np.append(start, len(xy)))
+    returns = (xy[:, 0] == np.repeat(xy[start, 0], size)) & (xy[:, 1] == np.repeat(xy[start, 1], size))
+    single = np.zeros(len(shapes), dtype=bool)
+    if len(start):
+        single[shape[start]] = returns[start + size - 1] & (np.add.reduceat(returns, start, dtype=np.int64) == 2)
+    return single & np.isin(shapely.get_type_id(shapes), (3, 6))
+
+
+def _fewer(grid: Grid, ring: Owners) -> tuple[Grid, Owners]:
+    """Without vertices that stand where the one before does, that lie on a straight line, or whose ring is gone."""
+    keep = np.ones(len(ring), dtype=bool)
+    keep[1:] = (grid[0, 1:] != grid[0, :-1]) | (grid[1, 1:] != grid[1, :-1]) | (ring[1:] != ring[:-1])
+    grid, ring = _without_straight(np.compress(keep, grid, axis=1), ring[keep])
+    large = np.bincount(ring, minlength=1) >= 3
+    return (grid, ring) if large[ring].all() else (np.compress(large[ring], grid, axis=1), ring[large[ring]])
+
+
+def _without_straight(grid: Grid, ring: Owners) -> tuple[Grid, Owners]:
     """Drop vertices that lie on the straight line between their neighbours in the same ring."""
-    if len(grid) < 3:
-        return grid, owner
-    steps = np.diff(grid, axis=0)
-    before, after = steps[:-1], steps[1:]
-    straight = before[:, 0] * after[:, 1] == before[:, 1] * after[:, 0]
-    within = (owner[:-2] == owner[1:-1]) & (owner[1:-1] == owner[2:])
-    keep = np.ones(len(grid), dtype=bool)
-    keep[1:-1] = ~(straight & within)
-    return grid[keep], owner[keep]
+    if len(ring) < 3:
+        return grid, ring
+    x, y = np.diff(grid[0]), np.diff(grid[1])
+    keep = np.ones(len(ring), dtype=bool)
+    keep[1:-1] = (x[:-1] * y[1:] != y[:-1] * x[1:]) | (ring[:-2] != ring[2:])
+    return np.compress(keep, grid, axis=1), ring[keep]
 
 
-def _numerals(largest: int) -> npt.NDArray[np.object_]:
+def _counterclockwise(grid: Grid, ring: Owners) -> tuple[Grid, Owners]:
+    """The same rings, those that run clockwise turned round."""
+    if not len(ring):
+        return grid, ring
+    start = np.flatnonzero(np.diff(ring, prepend=-1))
+    size = np.diff(np.append(start, len(ring)))
+    x, y = grid.astype(np.int64)
+    turns = np.zeros(len(ring), dtype=np.int64)  # rings are closed, so the last vertex adds nothing
+    turns[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+    turns[start + size - 1] = 0
+    # North has the smaller numbers on the grid, so what runs clockwise on the land has a positive area here.
+    clockwise = np.add.reduceat(turns, start) > 0
+    if not clockwise.any():
+        return grid, ring
+    place = np.arange(len(ring))
+    turned = np.where(np.repeat(clockwise, size), np.repeat(2 * start + size - 1, size) - place, place)
+    return grid[:, turned], ring
+
+
+def _written(grid: Grid, ring: Owners) -> str:
+    """Rings as the `d` of a path: the first vertex of each in full, the others as steps."""
+    if not len(ring):
+        return ""
+    first = np.flatnonzero(np.diff(ring, prepend=-1))
+    steps = np.diff(grid, axis=1, prepend=0)
+    steps[:, first] = 0
+    numerals = _numerals(int(np.abs(steps).max(initial=0)))
+    tokens = np.empty((len(ring), 2), dtype=numerals.dtype)
+    tokens[:, 0], tokens[:, 1] = numerals[steps[0] + len(numerals) // 2], numerals[steps[1] + len(numerals) // 2]
+    tokens[first, 0] = [b"zM%d" % x for x in grid[0, first].tolist()]
+    tokens[first, 1] = [b" %dl" % y for y in grid[1, first].tolist()]
+    # Tokens are padded with zero bytes, which no number has.
+    return tokens.tobytes().translate(None, b"\0").decode("ascii")[1:] + "z"
+
+
+def _numerals(largest: int) -> npt.NDArray[np.bytes_]:
     """Spellings of -largest … largest, each with what parts it from the number before: its minus, or a space."""
-    spelled = [str(number) if number < 0 else f" {number}" for number in range(-largest, largest + 1)]
-    return np.array(spelled, dtype=object)
+    return np.array(
+        [b"%d" % number if number < 0 else b" %d" % number for number in range(-largest, largest + 1)], "S8"
+    )
 
 
 def _scale_bar(view: _View, margin: int, text_size: int) -> str:

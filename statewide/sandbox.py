@@ -47,7 +47,7 @@ _SYSTEM_PATHS = (
 )
 
 # Read by GDAL and PROJ when they are loaded. The proxy leads nowhere: it stands in where the network cannot be taken
-# away. CPL_* is the tap: errors that the readers swallow are written to the log (all three settings are needed).
+# away.
 ENVIRONMENT = {
     "GDAL_HTTP_PROXY": "127.0.0.1:9",
     "GDAL_HTTPS_PROXY": "127.0.0.1:9",
@@ -56,28 +56,43 @@ ENVIRONMENT = {
     "GDAL_HTTP_MAX_RETRY": "0",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
     "PROJ_NETWORK": "OFF",
-    "CPL_DEBUG": "ON",
-    "CPL_LOG_ERRORS": "ON",
-    "CPL_TIMESTAMP": "OFF",
     "GDAL_NUM_THREADS": "1",
     "OGR_GPKG_NUM_THREADS": "1",
     "OGR_ARC_STEPSIZE": "1",
+    "GML_DOWNLOAD_SCHEMA": "NO",
+    "GML_FIELDTYPES": "ALWAYS_STRING",  # else 007 becomes 7
+    "DXF_INLINE_BLOCKS": "FALSE",
+    "OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES",  # its own Arrow stream garbles rows without a shape (GDAL 3.12)
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # a process with threads cannot be forked safely
     "PYTHONDONTWRITEBYTECODE": "1",
     "LC_ALL": "C.UTF-8",
 }
 
 
-def shut_in(readable: Iterable[Path], writable: Path, limits: Limits) -> list[str]:
-    """Restrict this process for good; returns a sentence per measure, saying also what could not be enforced."""
+# The tap: errors that the readers swallow are written to a log, named by CPL_LOG (all four settings are needed). Set in
+# the reader alone: GDAL opens the log at its first word, and keeps it.
+TAP = {"CPL_DEBUG": "ON", "CPL_LOG_ERRORS": "ON", "CPL_TIMESTAMP": "OFF"}
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def shut_in(readable: Iterable[Path], writable: Path, limits: Limits, programs: Iterable[Path] = ()) -> list[str]:
+    """Restrict this process for good; returns a sentence per measure, saying also what could not be enforced.
+
+    ``programs`` may be started, and are as shut in as this process; no others can be.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL)
     notes = [_limit(limits), _leave_network(libc)]
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         notes.append("privileges: could not be frozen")
-    notes.append(_limit_files(libc, readable, writable))
+    notes.append(_limit_files(libc, readable, writable, [path for path in programs if path.is_file()]))
     notes.append(_drop_capabilities(libc))
     return notes
 
@@ -114,7 +129,7 @@ def _leave_network(libc: ctypes.CDLL) -> str:
     return "network: NOT taken away by the kernel; a dead proxy stands in"
 
 
-def _limit_files(libc: ctypes.CDLL, readable: Iterable[Path], writable: Path) -> str:
+def _limit_files(libc: ctypes.CDLL, readable: Iterable[Path], writable: Path, programs: list[Path]) -> str:
     version = libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
         return "files: NOT restricted (this kernel has no Landlock)"
@@ -133,6 +148,9 @@ def _limit_files(libc: ctypes.CDLL, readable: Iterable[Path], writable: Path) ->
         read = _FS_READ_FILE | _FS_READ_DIR
         write = read | _FS_WRITE_FILE | _FS_REMOVE_FILE | _FS_MAKE_REG | (_FS_TRUNCATE & handled)
         allowed = [(path, read) for path in readable] + [(writable, write), (Path(os.devnull), read | _FS_WRITE_FILE)]
+        if programs:  # the system's loader starts them
+            loaders = [*Path("/lib64").glob("ld-linux*"), *Path("/lib").glob("ld-linux*")]
+            allowed += [(path.resolve(), _FS_READ_FILE | _FS_EXECUTE) for path in [*programs, *loaders]]
         for path, rights in allowed:
             with contextlib.suppress(OSError):  # what cannot be opened need not be allowed
                 _allow(libc, rules, path, rights)
@@ -141,14 +159,15 @@ def _limit_files(libc: ctypes.CDLL, readable: Iterable[Path], writable: Path) ->
     finally:
         os.close(rules)
     connections = ", no TCP connections" if version >= 4 else ""
-    return f"files: the delivery read-only, one output folder, nothing else{connections} (Landlock {version})"
+    started = f", no program but {', '.join(path.name for path in programs)}" if programs else ""
+    return f"files: the delivery read-only, one output folder, nothing else{started}{connections} (Landlock {version})"
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: Path, rights: int) -> None:
     opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not path.is_dir():
-            rights &= _FS_READ_FILE | _FS_WRITE_FILE
+            rights &= _FS_READ_FILE | _FS_WRITE_FILE | _FS_EXECUTE
         rule = struct.pack("<Qi", rights, opened)
         if libc.syscall(_LANDLOCK_ADD, rules, 1, rule, 0) != 0:
             raise OSError(ctypes.get_errno(), "landlock_add_rule")

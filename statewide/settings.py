@@ -1,9 +1,10 @@
 """The environment, read once and nowhere else.
 
-==========================  =================================================================
-``STATEWIDE_DATABASE_URL``  libpq URL of the database's owner; else the private cluster's, see ``scripts/up``
-``STATEWIDE_HOME``          where originals, reports and secrets are kept; default ``.statewide`` beside ``schemas/``
-==========================  =================================================================
+===============================  =================================================================
+``STATEWIDE_DATABASE_URL``       libpq URL of the database's owner; else the private cluster's, see ``scripts/up``
+``STATEWIDE_HOME``               where originals, reports and secrets are; default ``.statewide`` beside ``schemas/``
+``STATEWIDE_KEEP_CONFIDENTIAL``  1 keeps owners and mailing addresses in the schema ``confidential``; default: stripped
+===============================  =================================================================
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Settings:
 
     home: Path
     database_url: str | None = field(repr=False)  # it carries the owner's password
+    keep_confidential: bool = False
 
     @property
     def store(self) -> Path:
@@ -78,4 +80,5 @@ def load_settings() -> Settings:
     if not url:
         written_by_up = home / "pg" / "url"
         url = written_by_up.read_text().strip() if written_by_up.exists() else None
-    return Settings(home=home, database_url=url)
+    keep = os.environ.get("STATEWIDE_KEEP_CONFIDENTIAL") == "1"
+    return Settings(home=home, database_url=url, keep_confidential=keep)

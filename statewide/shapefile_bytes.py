@@ -66,6 +66,15 @@ class _Table:
     rows: npt.NDArray[np.uint8]  # one line per record, with its deletion flag
     header: bytes
 
+    def complaints(self) -> list[str]:
+        """What the header says that the file does not bear out."""
+        said = []
+        if self.declared != self.present:
+            said.append(f"The .dbf says it has {self.declared:,} records and has room for {self.present:,}.")
+        if self.fields and self.fields[-1].offset + self.fields[-1].width != self.rows.shape[1]:
+            said.append("The columns of the .dbf do not fill its records: the values may stand in the wrong columns.")
+        return said
+
 
 def survey(shp: Path, cpg: str | None, most_records: int) -> ShapefileFacts:
     """Survey ``shp`` and its .dbf and .shx siblings; writes the .shx when it is missing or does not fit.
@@ -81,15 +90,37 @@ def survey(shp: Path, cpg: str | None, most_records: int) -> ShapefileFacts:
         return _survey(shp, data, cpg, most_records)
 
 
+def survey_table(dbf: Path, cpg: str | None, most_records: int) -> ShapefileFacts:
+    """Survey a .dbf that comes alone, as a table without shapes. Raises Unusable."""
+    table = _read_table(dbf)
+    if not table.fields:
+        raise Unusable("has a .dbf without columns; export it again")
+    rows = min(table.declared, table.present)
+    if rows > most_records:
+        raise _too_many(most_records)
+    warnings = table.complaints()
+    how = f"{table.declared:,} in the header of the .dbf"
+    if deleted := int(table.deleted.sum()):
+        warnings.append(f"Records marked as deleted in the .dbf, left out: {deleted:,}.")
+        how += f", less {deleted:,} marked as deleted"
+    warnings.extend(_cut_by_nul(table))
+    encoding, encoding_how = _encoding(table, cpg)
+    none = np.zeros(rows - deleted, dtype=bool)
+    return ShapefileFacts(table.declared - deleted, how, none, encoding, encoding_how, tuple(warnings))
+
+
 def _survey(shp: Path, data: mmap.mmap, cpg: str | None, most_records: int) -> ShapefileFacts:
     records = _walk(data, most_records)
     table = _read_table(shp.with_suffix(".dbf"))
     warnings: list[str] = []
     shx = shp.with_suffix(".shx")
     index = _read_index(shx)
-    if index is not None and not _fits(index, data):
+    unnamed = 0 if index is None else _unnamed(index, data, records)
+    if index is not None and (not _fits(index, data) or (unnamed and len(index) < table.declared)):
         warnings.append("The .shx did not fit the .shp and was made anew.")
         index = None
+    elif unnamed:
+        warnings.append(f"Records of the .shp that the .shx does not name, and that are left out: {unnamed:,}.")
     elif index is None:
         warnings.append("The .shx was missing or damaged and was made anew from the .shp.")
     if index is None:
@@ -101,8 +132,7 @@ def _survey(shp: Path, data: mmap.mmap, cpg: str | None, most_records: int) -> S
         warnings.append("The .shp ends in the middle of a record: it was cut off.")
     if not table.fields:
         raise Unusable("has a .dbf without columns; export it again")
-    if table.declared != table.present:
-        warnings.append(f"The .dbf says it has {table.declared:,} records and has room for {table.present:,}.")
+    warnings += table.complaints()
     rows = max(len(shapes), min(table.declared, table.present))
     how = f"{len(shapes):,} records in the .shp, {table.declared:,} in the header of the .dbf"
     has_shape = np.zeros(rows, dtype=bool)
@@ -158,7 +188,7 @@ def _read_index(shx: Path) -> list[tuple[int, int]] | None:
     if not shx.is_file():
         return None
     data = shx.read_bytes()
-    if len(data) < _HEADER or (len(data) - _HEADER) % 8:
+    if len(data) < _HEADER or (len(data) - _HEADER) % 8 or int.from_bytes(data[24:28], "big") * 2 != len(data):
         return None
     pairs = np.frombuffer(data, dtype=">i4", offset=_HEADER).astype(np.int64) * 2
     return [(int(offset), int(length)) for offset, length in pairs.reshape(-1, 2)]
@@ -174,6 +204,15 @@ def _fits(index: list[tuple[int, int]], data: mmap.mmap) -> bool:
         if offset + 8 <= len(data) and int.from_bytes(data[offset + 4 : offset + 8], "big") * 2 != length:
             return False
     return bool(index) or len(data) <= _HEADER + 8
+
+
+def _unnamed(index: list[tuple[int, int]], data: mmap.mmap, records: _Records) -> int:
+    """Records that the .shp has beyond those of the .shx. A program that edits in place leaves the old copy of a record
+    behind, under the same number: that one is not missing."""
+    if len(index) >= len(records.offsets):
+        return 0
+    numbers = {data[offset : offset + 4] for offset in records.offsets}
+    return len(numbers - {data[offset : offset + 4] for offset, _ in index})
 
 
 def _shapes_by_index(index: list[tuple[int, int]], data: mmap.mmap) -> list[bool]:

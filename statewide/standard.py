@@ -7,6 +7,7 @@ inside it. Everything else in the hall derives from what this module returns; no
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import functools
 import re
 from collections.abc import Iterator
@@ -48,6 +49,13 @@ class Profile(_Law):
     distinct_share_max: float | None = None
 
 
+class NameWords(_Law):
+    """Words from which towns make up column names, and how much one of them says for the field; below 0, against it."""
+
+    weight: float = Field(ge=-3, le=1)
+    words: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], ...]
+
+
 class StandardField(_Law):
     """One column of the standard; the only place where it is described."""
 
@@ -61,6 +69,7 @@ class StandardField(_Law):
     filled_by: Literal["town", "platform"] = "town"
     stored: bool = True
     versioned: bool = True
+    expected_with: Name | None = None
     codes: str | None = None
     minimum: float | None = None
     maximum: float | None = None
@@ -68,6 +77,7 @@ class StandardField(_Law):
     pattern: str | None = None
     unknown_values: tuple[str | int, ...] = ()
     synonyms: tuple[str, ...] = ()
+    name_words: tuple[NameWords, ...] = ()
     profile: Profile | None = None
     maps_to: dict[Literal["ct_layer", "ct_cama", "nena", "nad", "fgdc", "nfhl", "census"], str] = Field(
         default_factory=dict
@@ -138,6 +148,8 @@ class Table(_Law):
     delivered: bool = False
     history: bool = False
     town_key: Name | None = None
+    extended_by: tuple[Name, ...] = ()
+    """Tables of the same key that the platform fills afterwards; the view shows their row where there is one."""
     match_on: tuple[Name, ...] = ()
     ignored_columns: tuple[Ignored, ...] = ()
     indexes: tuple[tuple[Name, ...], ...] = ()
@@ -260,6 +272,8 @@ class Check(_Law):
     severity: dict[int, Severity]
     owner: Owner
     sentence: str
+    others: str | None = None
+    """What is said of the rows beyond `limits.rows_shown`, in one finding."""
     fix: str
     acceptable: bool = True
     limits: dict[str, float] = Field(default_factory=dict)
@@ -271,20 +285,29 @@ class Check(_Law):
 
 
 class AcceptedCrs(_Law):
-    """A coordinate system that towns deliver in."""
+    """A coordinate system that towns deliver in.
+
+    `same_digits_as` names the system by whose numbers this one is read, without any step between their data;
+    `datum_within_ft` is how far that may leave a point from where it would lie in the storage CRS.
+    """
 
     epsg: int
     title: str
     unit: Literal["US survey foot", "metre", "degree"]
     same_digits_as: int | None = None
+    datum_within_ft: float = 0.0
 
 
 class QuarantinedCrs(_Law):
-    """A coordinate system that we recognise and refuse, and why."""
+    """A coordinate system that we recognise and refuse, and why.
+
+    `datum_shift_ft` (east, north) is to be added to its coordinates, read as if on NAD83: good for recognising only.
+    """
 
     epsg: int
     title: str
     reason: str
+    datum_shift_ft: tuple[float, float]
 
 
 class Withheld(_Law):
@@ -294,6 +317,10 @@ class Withheld(_Law):
     title: str
     synonyms: tuple[str, ...]
     patterns: tuple[str, ...] = ()
+    kept: bool = False
+    """Whether it is kept in ``confidential`` where the deployment keeps persons at all."""
+    value_pattern: str | None = None
+    """What a value of another column looks like that gives away what this column says."""
 
     def fits(self, key: str) -> bool:
         """Whether one of the patterns is found in a folded column name."""
@@ -321,6 +348,15 @@ class Basis(_Law):
     says: str
 
 
+class LineageLaw(_Law):
+    """From which shares of common land a parcel is the same, was split, or was merged."""
+
+    same_land_share_min: float = Field(gt=0.5, le=1)
+    lies_in_share_min: float = Field(gt=0.5, le=1)
+    covered_share_min: float = Field(gt=0.5, le=1)
+    covered_share_max: float = Field(ge=1)
+
+
 class Header(_Law):
     """``standard.yml``."""
 
@@ -337,8 +373,75 @@ class Header(_Law):
     extent: Extent
     coordinate_tolerance_ft: float
     area_tolerance_sqft: float
+    lineage: LineageLaw
     null_spellings: tuple[str, ...]
     withheld: tuple[Withheld, ...]
+
+
+class Measure(_Law):
+    """One line of the score: what is counted, what it may earn, and between which shares it earns it."""
+
+    name: Name
+    dataset: Name
+    title: str
+    points: float = Field(gt=0)
+    none_at: float = Field(default=0.0, ge=0, lt=1)
+    full_at: float = Field(default=1.0, gt=0, le=1)
+    field: Name | None = None
+    recommended: bool = False
+    free_of: tuple[str, ...] = ()
+    counts: Literal["matched", "not_held", "of_the_year", "in_time"] | None = None
+    fix: str
+
+    @model_validator(mode="after")
+    def _counts_one_thing(self) -> Measure:
+        if sum(map(bool, (self.field, self.recommended, self.free_of, self.counts))) != 1:
+            raise ValueError(f"{self.name}: a measure has one of field, recommended, free_of and counts")
+        if self.none_at >= self.full_at:
+            raise ValueError(f"{self.name}: none_at must be below full_at")
+        return self
+
+
+class ScorePart(_Law):
+    """Measures that belong together."""
+
+    title: str
+    measures: tuple[Measure, ...]
+
+
+class Due(_Law):
+    """The day of the year by which a town delivers, and what: dataset → the file's name for a reader."""
+
+    month: int = Field(ge=1, le=12)
+    day: int = Field(ge=1, le=31)
+    files: dict[Name, str]
+
+    def on(self, year: int) -> dt.date:
+        """The day in a collection year."""
+        return dt.date(year, self.month, self.day)
+
+
+class ScoreLaw(_Law):
+    """``score.yml``: how a town's year is scored, out of 100."""
+
+    due: Due
+    parts: tuple[ScorePart, ...]
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """All measures, in order."""
+        return tuple(measure for part in self.parts for measure in part.measures)
+
+    @model_validator(mode="after")
+    def _hundred(self) -> ScoreLaw:
+        names = [measure.name for measure in self.measures]
+        if len(set(names)) != len(names):
+            raise ValueError("a measure is named twice")
+        if unknown := {measure.dataset for measure in self.measures} - set(self.due.files):
+            raise ValueError(f"due.files does not name {', '.join(sorted(unknown))}")
+        if round(sum(measure.points for measure in self.measures), 6) != 100:
+            raise ValueError("the points of all measures must add up to 100")
+        return self
 
 
 class Municipality(_Law):
@@ -369,6 +472,7 @@ class Standard(_Law):
     tables: dict[str, Table]
     code_lists: dict[str, CodeList]
     checks: dict[str, Check]
+    score: ScoreLaw
     municipalities: tuple[Municipality, ...]
     planning_regions: tuple[PlanningRegion, ...]
 
@@ -385,10 +489,22 @@ class Standard(_Law):
                     other, _, column = field.taken_from.partition(".")
                     if other not in self.tables or column not in {f.name for f in self.tables[other].fields}:
                         raise ValueError(f"{where}: taken_from {field.taken_from!r} does not exist")
+            for name in table.extended_by:
+                if name not in self.tables or self.tables[name].key != table.key:
+                    raise ValueError(f"tables/{table.name}.yml: extended_by {name!r}: no table of that name and key")
         for check in self.checks.values():
             for dataset in check.datasets:
                 if dataset not in self.tables:
                     raise ValueError(f"checks.yml: {check.code}: no table is named {dataset!r}")
+            if "rows_shown" in check.limits and (check.others is None or "ERROR" in check.severity.values()):
+                raise ValueError(f"checks.yml: {check.code}: rows_shown needs `others`, and a check that holds no row")
+        for measure in self.score.measures:
+            where = f"score.yml: {measure.name}"
+            scored = self.tables.get(measure.dataset)
+            if scored is None or (measure.field and measure.field not in {field.name for field in scored.fields}):
+                raise ValueError(f"{where}: {measure.dataset}.{measure.field or ''} does not exist")
+            if unknown := set(measure.free_of) - set(self.checks):
+                raise ValueError(f"{where}: no check is named {', '.join(sorted(unknown))}")
         self._check_persons()
         return self
 
@@ -456,6 +572,7 @@ def read_standard(folder: Traversable) -> Standard:
         "tables": tables,
         "code_lists": code_lists,
         "checks": checks,
+        "score": _read(folder / "score.yml", ScoreLaw),
         "municipalities": _read_rows(folder / "authority" / "towns.csv", Municipality),
         "planning_regions": _read_rows(folder / "authority" / "planning_regions.csv", PlanningRegion),
     }

@@ -16,11 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from statewide.reading_limits import MIB, Limits, Unusable
-from statewide.sniff import GDB_FIRST_TABLE
+from statewide.sniff import (
+    ANY_FILES,
+    GDB_FIRST_TABLE,
+    MAP_FILES,
+    MAPINFO_PARTS,
+    MIF_PARTS,
+    READABLE,
+    SHAPEFILE_PARTS,
+)
 
 REZIP = "zip the folder again with the zip function of your system and send that"
 SIDECARS = frozenset({".prj", ".cpg"})
-WANTED = frozenset({".shp", ".shx", ".dbf", ".gpkg", ".geojson", ".json", ".zip"}) | SIDECARS
+WANTED = MAP_FILES | ANY_FILES | {*SHAPEFILE_PARTS, *MAPINFO_PARTS, *MIF_PARTS, ".zip", ".kmz"}
 
 _CENTRAL_DIRECTORY_BYTES = 4 * MIB
 _END_RECORD = struct.Struct("<4s4H2LH")
@@ -39,6 +47,26 @@ class Member:
 
     name: str
     path: Path | None
+
+
+def is_workbook(archive: Path, limits: Limits) -> bool:
+    """Whether a zip is an .xlsx workbook, once it has met the rules that hold for every zip. Raises Unusable."""
+    _check_end_record(archive, limits)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            names = set(opened.namelist())
+            if "xl/workbook.bin" in names:
+                raise Unusable("is a binary workbook; save it as .xlsx")
+            if "mimetype" in names and "content.xml" in names:
+                raise Unusable("is an OpenDocument file; save the table as .xlsx or CSV")
+            if "word/document.xml" in names or "ppt/presentation.xml" in names:
+                raise Unusable(f"is an office document and not a map; send {READABLE}")
+            if "xl/workbook.xml" not in names:
+                return False
+            _checked_entries(opened, archive, limits)
+            return True
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise Unusable(f"is a damaged zip; {REZIP}") from error
 
 
 def unpack(archive: Path, into: Path, limits: Limits) -> list[Member]:

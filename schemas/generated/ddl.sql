@@ -417,6 +417,7 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment (
     cama_link text CHECK (length(cama_link) <= 100),
     link text CHECK (length(link) <= 100),
     cama_link_normalized text CHECK (length(cama_link_normalized) <= 100),
+    record_role text CHECK (length(record_role) <= 30),
     pid text CHECK (length(pid) <= 60),
     account_number text CHECK (length(account_number) <= 60),
     parcel_id text CHECK (length(parcel_id) <= 100),
@@ -429,6 +430,7 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment (
     lot_cut text CHECK (length(lot_cut) <= 30),
     unit text CHECK (length(unit) <= 30),
     unit_cut text CHECK (length(unit_cut) <= 30),
+    card text CHECK (length(card) <= 30),
     collection_year integer CHECK (collection_year >= 1990 AND collection_year <= 2100),
     location text CHECK (length(location) <= 200),
     address_prefix text CHECK (length(address_prefix) <= 30),
@@ -441,11 +443,13 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment (
     property_county text CHECK (length(property_county) <= 60),
     valuation_year integer CHECK (valuation_year >= 1990 AND valuation_year <= 2100),
     assessed_total_usd double precision CHECK (assessed_total_usd >= 0),
+    assessed_total_how text CHECK (length(assessed_total_how) <= 30),
     assessed_land_usd double precision CHECK (assessed_land_usd >= 0),
     assessed_building_usd double precision CHECK (assessed_building_usd >= 0),
     assessed_outbuilding_usd double precision CHECK (assessed_outbuilding_usd >= 0),
     previous_assessed_total_usd double precision CHECK (previous_assessed_total_usd >= 0),
     appraised_total_usd double precision CHECK (appraised_total_usd >= 0),
+    appraised_total_how text CHECK (length(appraised_total_how) <= 30),
     appraised_land_usd double precision CHECK (appraised_land_usd >= 0),
     appraised_building_usd double precision CHECK (appraised_building_usd >= 0),
     appraised_outbuilding_usd double precision CHECK (appraised_outbuilding_usd >= 0),
@@ -458,6 +462,8 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment (
     neighborhood text CHECK (length(neighborhood) <= 60),
     state_use text CHECK (length(state_use) <= 30),
     state_use_description text CHECK (length(state_use_description) <= 200),
+    use_class text CHECK (length(use_class) <= 40),
+    use_class_confidence double precision CHECK (use_class_confidence >= 0 AND use_class_confidence <= 1),
     year_built integer CHECK (year_built >= 1600 AND year_built <= 2100),
     effective_year_built integer CHECK (effective_year_built >= 1600 AND effective_year_built <= 2100),
     building_count integer CHECK (building_count >= 0 AND building_count <= 1000),
@@ -512,6 +518,7 @@ ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS cousub_fips text CHECK
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS cama_link text CHECK (length(cama_link) <= 100);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS link text CHECK (length(link) <= 100);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS cama_link_normalized text CHECK (length(cama_link_normalized) <= 100);
+ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS record_role text CHECK (length(record_role) <= 30);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS pid text CHECK (length(pid) <= 60);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS account_number text CHECK (length(account_number) <= 60);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS parcel_id text CHECK (length(parcel_id) <= 100);
@@ -524,6 +531,7 @@ ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS lot text CHECK (length
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS lot_cut text CHECK (length(lot_cut) <= 30);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS unit text CHECK (length(unit) <= 30);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS unit_cut text CHECK (length(unit_cut) <= 30);
+ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS card text CHECK (length(card) <= 30);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS collection_year integer CHECK (collection_year >= 1990 AND collection_year <= 2100);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS location text CHECK (length(location) <= 200);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS address_prefix text CHECK (length(address_prefix) <= 30);
@@ -536,11 +544,13 @@ ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS property_zip text CHEC
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS property_county text CHECK (length(property_county) <= 60);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS valuation_year integer CHECK (valuation_year >= 1990 AND valuation_year <= 2100);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS assessed_total_usd double precision CHECK (assessed_total_usd >= 0);
+ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS assessed_total_how text CHECK (length(assessed_total_how) <= 30);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS assessed_land_usd double precision CHECK (assessed_land_usd >= 0);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS assessed_building_usd double precision CHECK (assessed_building_usd >= 0);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS assessed_outbuilding_usd double precision CHECK (assessed_outbuilding_usd >= 0);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS previous_assessed_total_usd double precision CHECK (previous_assessed_total_usd >= 0);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS appraised_total_usd double precision CHECK (appraised_total_usd >= 0);
+ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS appraised_total_how text CHECK (length(appraised_total_how) <= 30);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS appraised_land_usd double precision CHECK (appraised_land_usd >= 0);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS appraised_building_usd double precision CHECK (appraised_building_usd >= 0);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS appraised_outbuilding_usd double precision CHECK (appraised_outbuilding_usd >= 0);
@@ -553,6 +563,8 @@ ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS zone_description text 
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS neighborhood text CHECK (length(neighborhood) <= 60);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS state_use text CHECK (length(state_use) <= 30);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS state_use_description text CHECK (length(state_use_description) <= 200);
+ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS use_class text CHECK (length(use_class) <= 40);
+ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS use_class_confidence double precision CHECK (use_class_confidence >= 0 AND use_class_confidence <= 1);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS year_built integer CHECK (year_built >= 1600 AND year_built <= 2100);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS effective_year_built integer CHECK (effective_year_built >= 1600 AND effective_year_built <= 2100);
 ALTER TABLE cadastral.assessment ADD COLUMN IF NOT EXISTS building_count integer CHECK (building_count >= 0 AND building_count <= 1000);
@@ -606,6 +618,7 @@ COMMENT ON COLUMN cadastral.assessment.cousub_fips IS 'Five-digit Census code of
 COMMENT ON COLUMN cadastral.assessment.cama_link IS 'The value that joins the record to the parcels statewide: the town''s five-digit code, a hyphen, and the town''s own link. Where the town gives only its own link, the platform puts the two together.';
 COMMENT ON COLUMN cadastral.assessment.link IS 'The town''s own value that joins its records to its parcels. The yearly survey asks each town which of its columns it is; it may be a map-block-lot number, an account number or the record number. The law asks for a unique identifier; this is the one that has to meet the parcels.';
 COMMENT ON COLUMN cadastral.assessment.cama_link_normalized IS 'The CAMA link in one spelling (capitals, no blanks, single hyphens, no leading zeros in its parts), so that it meets the parcel''s. Blank when the town''s part is blank.';
+COMMENT ON COLUMN cadastral.assessment.record_role IS 'Whether the record stands for itself or repeats another one of the same link. Add values up over all records but those whose role is further_card or duplicate, or a property with two cards counts twice.';
 COMMENT ON COLUMN cadastral.assessment.pid IS 'Number of the record in the assessor''s software. Usually unique in the town and stable over the years, but it says nothing about the map.';
 COMMENT ON COLUMN cadastral.assessment.account_number IS 'Number of the account in the town''s tax rolls. Some towns renumber accounts; it is not the number of a bank account.';
 COMMENT ON COLUMN cadastral.assessment.parcel_id IS 'The number by which the town knows the parcel, usually map-block-lot, as the assessor writes it. The mapper may write it otherwise, and the units of a condominium often share one.';
@@ -618,6 +631,7 @@ COMMENT ON COLUMN cadastral.assessment.lot IS 'Lot on the assessor''s map.';
 COMMENT ON COLUMN cadastral.assessment.lot_cut IS 'Suffix of the lot number.';
 COMMENT ON COLUMN cadastral.assessment.unit IS 'Unit of a condominium, as it stands in the map-block-lot number.';
 COMMENT ON COLUMN cadastral.assessment.unit_cut IS 'Suffix of the unit number.';
+COMMENT ON COLUMN cadastral.assessment.card IS 'Number of the card, where a property with several buildings has a record for each.';
 COMMENT ON COLUMN cadastral.assessment.collection_year IS 'Year of the annual collection (about April) that the record was delivered for. The values in it are those of the grand list of the October before.';
 COMMENT ON COLUMN cadastral.assessment.location IS 'Street address or description of where the property lies, as the assessor wrote it. It is not where the tax bill goes, and it is not checked against the address points.';
 COMMENT ON COLUMN cadastral.assessment.address_prefix IS 'Part of the address before the street''s name, as the assessor''s software splits it.';
@@ -630,11 +644,13 @@ COMMENT ON COLUMN cadastral.assessment.property_zip IS 'ZIP code written in the 
 COMMENT ON COLUMN cadastral.assessment.property_county IS 'County written in the address of the property, which is the former county; planning regions replaced counties in 2022.';
 COMMENT ON COLUMN cadastral.assessment.valuation_year IS 'Year of the revaluation that the values rest on. Towns revalue in different years, at least every fifth; values of two towns with different years are not comparable, and a sum over towns mixes years.';
 COMMENT ON COLUMN cadastral.assessment.assessed_total_usd IS 'Value on which the tax is computed, before exemptions: 70 % of what the property was worth at the revaluation. It is not a market price, and not the tax. Land under Public Act 490 (farm, forest, open space) is assessed at its value in that use, which is far lower. Exempt property has a value and pays nothing on it. Unit: USD.';
+COMMENT ON COLUMN cadastral.assessment.assessed_total_how IS 'Whether the town gave the total or the platform added up its parts. It is never worked out from the appraised value. Empty where there is none.';
 COMMENT ON COLUMN cadastral.assessment.assessed_land_usd IS 'Part of the assessed value that is land; 70 % of the appraised land, or the use value under Public Act 490. Unit: USD.';
 COMMENT ON COLUMN cadastral.assessment.assessed_building_usd IS 'Part of the assessed value that is buildings; in some towns it includes outbuildings. Unit: USD.';
 COMMENT ON COLUMN cadastral.assessment.assessed_outbuilding_usd IS 'Part of the assessed value that is sheds, pools, docks and other improvements, where the town keeps it apart. Unit: USD.';
 COMMENT ON COLUMN cadastral.assessment.previous_assessed_total_usd IS 'Total assessed value on the grand list of the year before, as the assessor''s software carries it. Unit: USD.';
-COMMENT ON COLUMN cadastral.assessment.appraised_total_usd IS 'What the assessor held the property to be worth (present true and actual value) at the revaluation; the assessed value is 70 % of it. The State''s joined layer does not carry it: it is then the sum of land, buildings and other improvements. Unit: USD.';
+COMMENT ON COLUMN cadastral.assessment.appraised_total_usd IS 'What the assessor held the property to be worth (present true and actual value) at the revaluation; the assessed value is 70 % of it. The State''s joined layer does not carry it: it is then the sum of land, buildings and other improvements, or else the assessed value divided by 0.7, and the next column says so. Unit: USD.';
+COMMENT ON COLUMN cadastral.assessment.appraised_total_how IS 'Whether the town gave the total, or the platform added up its parts or worked it out from the assessed value. Empty where there is none.';
 COMMENT ON COLUMN cadastral.assessment.appraised_land_usd IS 'What the assessor held the land to be worth at the revaluation. The law asks for the value of land. Unit: USD.';
 COMMENT ON COLUMN cadastral.assessment.appraised_building_usd IS 'What the assessor held the buildings to be worth at the revaluation; 0 for vacant land. The law asks for the value of buildings. Unit: USD.';
 COMMENT ON COLUMN cadastral.assessment.appraised_outbuilding_usd IS 'What the assessor held sheds, pools, docks and other improvements to be worth; 0 where there are none. The law asks for the value of other improvements. Unit: USD.';
@@ -647,6 +663,8 @@ COMMENT ON COLUMN cadastral.assessment.zone_description IS 'The town''s words fo
 COMMENT ON COLUMN cadastral.assessment.neighborhood IS 'Code of the market area in which the assessor compares sales. It is not a neighbourhood''s name.';
 COMMENT ON COLUMN cadastral.assessment.state_use IS 'The assessor''s code for the use of the property, in the town''s own dialect. The same code means different things in two towns (102 is a two-family house in one and a condominium in another), so it must not be compared between towns. Text, because 0101 and 101.0 both occur.';
 COMMENT ON COLUMN cadastral.assessment.state_use_description IS 'The town''s words for the use code.';
+COMMENT ON COLUMN cadastral.assessment.use_class IS 'Use of the property in one statewide vocabulary, read from the town''s code and words by the town''s codebook. `unmapped` where nobody has yet said what the town''s code means.';
+COMMENT ON COLUMN cadastral.assessment.use_class_confidence IS 'How sure the use class is, from 0 (not known) to 1 (from the State''s own list or a codebook that the town has reviewed).';
 COMMENT ON COLUMN cadastral.assessment.year_built IS 'Year in which the main building was built. 0 means that the year is not known, or that there is no building.';
 COMMENT ON COLUMN cadastral.assessment.effective_year_built IS 'Year by which the assessor reckons the wear of the building, later than the year built where it was renewed. It is not a year of construction.';
 COMMENT ON COLUMN cadastral.assessment.building_count IS 'How many buildings the record covers. The other columns of this part describe the main one.';
@@ -707,6 +725,7 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment_history (
     cama_link text,
     link text,
     cama_link_normalized text,
+    record_role text,
     pid text,
     account_number text,
     parcel_id text,
@@ -719,6 +738,7 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment_history (
     lot_cut text,
     unit text,
     unit_cut text,
+    card text,
     collection_year integer,
     location text,
     address_prefix text,
@@ -731,11 +751,13 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment_history (
     property_county text,
     valuation_year integer,
     assessed_total_usd double precision,
+    assessed_total_how text,
     assessed_land_usd double precision,
     assessed_building_usd double precision,
     assessed_outbuilding_usd double precision,
     previous_assessed_total_usd double precision,
     appraised_total_usd double precision,
+    appraised_total_how text,
     appraised_land_usd double precision,
     appraised_building_usd double precision,
     appraised_outbuilding_usd double precision,
@@ -748,6 +770,8 @@ CREATE TABLE IF NOT EXISTS cadastral.assessment_history (
     neighborhood text,
     state_use text,
     state_use_description text,
+    use_class text,
+    use_class_confidence double precision,
     year_built integer,
     effective_year_built integer,
     building_count integer,
@@ -803,6 +827,7 @@ ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS cousub_fips te
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS cama_link text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS link text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS cama_link_normalized text;
+ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS record_role text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS pid text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS account_number text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS parcel_id text;
@@ -815,6 +840,7 @@ ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS lot text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS lot_cut text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS unit text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS unit_cut text;
+ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS card text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS collection_year integer;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS location text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS address_prefix text;
@@ -827,11 +853,13 @@ ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS property_zip t
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS property_county text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS valuation_year integer;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS assessed_total_usd double precision;
+ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS assessed_total_how text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS assessed_land_usd double precision;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS assessed_building_usd double precision;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS assessed_outbuilding_usd double precision;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS previous_assessed_total_usd double precision;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS appraised_total_usd double precision;
+ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS appraised_total_how text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS appraised_land_usd double precision;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS appraised_building_usd double precision;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS appraised_outbuilding_usd double precision;
@@ -844,6 +872,8 @@ ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS zone_descripti
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS neighborhood text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS state_use text;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS state_use_description text;
+ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS use_class text;
+ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS use_class_confidence double precision;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS year_built integer;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS effective_year_built integer;
 ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS building_count integer;
@@ -896,6 +926,35 @@ ALTER TABLE cadastral.assessment_history ADD COLUMN IF NOT EXISTS ended_by uuid;
 COMMENT ON TABLE cadastral.assessment_history IS 'Ended versions of cadastral.assessment.';
 CREATE INDEX IF NOT EXISTS assessment_history_assessment_uid_idx ON cadastral.assessment_history (assessment_uid);
 CREATE INDEX IF NOT EXISTS assessment_history_cousub_fips_valid_to_idx ON cadastral.assessment_history (cousub_fips, valid_to);
+
+-- Place of an assessment
+CREATE TABLE IF NOT EXISTS cadastral.assessment_place (
+    assessment_uid uuid NOT NULL,
+    parcel_uid uuid NOT NULL,
+    cousub_fips text NOT NULL CHECK (length(cousub_fips) <= 5 AND cousub_fips ~ '^\d{5}$'),
+    parcel_shape_hash uuid NOT NULL,
+    geom geometry(Point, 6434) NOT NULL,
+    geom_lonlat geometry(Point, 4326) NOT NULL,
+    geom_mercator geometry(Point, 3857) NOT NULL,
+    PRIMARY KEY (assessment_uid)
+);
+ALTER TABLE cadastral.assessment_place ADD COLUMN IF NOT EXISTS assessment_uid uuid;
+ALTER TABLE cadastral.assessment_place ADD COLUMN IF NOT EXISTS parcel_uid uuid;
+ALTER TABLE cadastral.assessment_place ADD COLUMN IF NOT EXISTS cousub_fips text CHECK (length(cousub_fips) <= 5 AND cousub_fips ~ '^\d{5}$');
+ALTER TABLE cadastral.assessment_place ADD COLUMN IF NOT EXISTS parcel_shape_hash uuid;
+ALTER TABLE cadastral.assessment_place ADD COLUMN IF NOT EXISTS geom geometry(Point, 6434);
+ALTER TABLE cadastral.assessment_place ADD COLUMN IF NOT EXISTS geom_lonlat geometry(Point, 4326);
+ALTER TABLE cadastral.assessment_place ADD COLUMN IF NOT EXISTS geom_mercator geometry(Point, 3857);
+COMMENT ON TABLE cadastral.assessment_place IS 'Where an assessment record lies on the map: a point on the largest parcel that has its link. One row for each record that meets a parcel, none for the others.';
+COMMENT ON COLUMN cadastral.assessment_place.assessment_uid IS 'The record.';
+COMMENT ON COLUMN cadastral.assessment_place.parcel_uid IS 'The parcel that the record''s link leads to; the largest where several parcels have the link.';
+COMMENT ON COLUMN cadastral.assessment_place.cousub_fips IS 'Five-digit Census code of the town.';
+COMMENT ON COLUMN cadastral.assessment_place.parcel_shape_hash IS 'Which shape of the parcel the point was made from.';
+CREATE INDEX IF NOT EXISTS assessment_place_cousub_fips_idx ON cadastral.assessment_place (cousub_fips);
+CREATE INDEX IF NOT EXISTS assessment_place_parcel_uid_idx ON cadastral.assessment_place (parcel_uid);
+CREATE INDEX IF NOT EXISTS assessment_place_geom_idx ON cadastral.assessment_place USING gist (geom);
+CREATE INDEX IF NOT EXISTS assessment_place_geom_lonlat_idx ON cadastral.assessment_place USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS assessment_place_geom_mercator_idx ON cadastral.assessment_place USING gist (geom_mercator);
 
 -- Flood zone
 CREATE TABLE IF NOT EXISTS resilience.flood_zone (
@@ -1384,3 +1443,176 @@ END $$;
 CREATE INDEX IF NOT EXISTS parcel_hazard_parcel_uid_layer_idx ON resilience.parcel_hazard (parcel_uid, layer);
 CREATE INDEX IF NOT EXISTS parcel_hazard_cousub_fips_layer_idx ON resilience.parcel_hazard (cousub_fips, layer);
 CREATE INDEX IF NOT EXISTS parcel_hazard_layer_worst_class_idx ON resilience.parcel_hazard (layer, worst_class);
+
+-- Value of a parcel
+CREATE TABLE IF NOT EXISTS cadastral.parcel_value (
+    parcel_uid uuid NOT NULL,
+    cousub_fips text NOT NULL CHECK (length(cousub_fips) <= 5 AND cousub_fips ~ '^\d{5}$'),
+    assessment_count integer CHECK (assessment_count >= 0),
+    parcels_sharing integer CHECK (parcels_sharing >= 1),
+    counts_here boolean,
+    assessed_total_usd double precision,
+    appraised_total_usd double precision,
+    appraised_land_usd double precision,
+    appraised_building_usd double precision,
+    appraised_outbuilding_usd double precision,
+    valuation_year integer,
+    use_class text CHECK (length(use_class) <= 40),
+    year_built integer,
+    living_area_sqft double precision,
+    dwelling_unit_count integer,
+    PRIMARY KEY (parcel_uid)
+);
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS parcel_uid uuid;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS cousub_fips text CHECK (length(cousub_fips) <= 5 AND cousub_fips ~ '^\d{5}$');
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS assessment_count integer CHECK (assessment_count >= 0);
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS parcels_sharing integer CHECK (parcels_sharing >= 1);
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS counts_here boolean;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS assessed_total_usd double precision;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS appraised_total_usd double precision;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS appraised_land_usd double precision;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS appraised_building_usd double precision;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS appraised_outbuilding_usd double precision;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS valuation_year integer;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS use_class text CHECK (length(use_class) <= 40);
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS year_built integer;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS living_area_sqft double precision;
+ALTER TABLE cadastral.parcel_value ADD COLUMN IF NOT EXISTS dwelling_unit_count integer;
+COMMENT ON TABLE cadastral.parcel_value IS 'What the assessment records of a parcel''s link say together: values added up, the building of the most valuable record. One row for each parcel of a town whose assessor''s file is live. Where several parcels have one link each of them shows the same, and one of them is marked to be counted.';
+COMMENT ON COLUMN cadastral.parcel_value.parcel_uid IS 'The parcel.';
+COMMENT ON COLUMN cadastral.parcel_value.cousub_fips IS 'Five-digit Census code of the town.';
+COMMENT ON COLUMN cadastral.parcel_value.assessment_count IS 'How many records of the assessor''s file have the parcel''s link; 0 where none has.';
+COMMENT ON COLUMN cadastral.parcel_value.parcels_sharing IS 'How many parcels have the same link, this one among them. Each of them shows the same values.';
+COMMENT ON COLUMN cadastral.parcel_value.counts_here IS 'True on exactly one of the parcels that have the same link, the largest. Add values up over these parcels only.';
+COMMENT ON COLUMN cadastral.parcel_value.assessed_total_usd IS 'Sum of the assessed values of the records; further cards and duplicates left out. Unit: USD.';
+COMMENT ON COLUMN cadastral.parcel_value.appraised_total_usd IS 'Sum of the appraised values of the records; further cards and duplicates left out. Unit: USD.';
+COMMENT ON COLUMN cadastral.parcel_value.appraised_land_usd IS 'Part of the appraised value that is land. Unit: USD.';
+COMMENT ON COLUMN cadastral.parcel_value.appraised_building_usd IS 'Part of the appraised value that is buildings. Unit: USD.';
+COMMENT ON COLUMN cadastral.parcel_value.appraised_outbuilding_usd IS 'Part of the appraised value that is sheds, pools, docks and other improvements. Unit: USD.';
+COMMENT ON COLUMN cadastral.parcel_value.valuation_year IS 'Year of the revaluation that the values rest on; the earliest where the records differ.';
+COMMENT ON COLUMN cadastral.parcel_value.use_class IS 'Use class of the most valuable record.';
+COMMENT ON COLUMN cadastral.parcel_value.year_built IS 'Year in which the main building of the most valuable record with a year was built.';
+COMMENT ON COLUMN cadastral.parcel_value.living_area_sqft IS 'Sum of the living areas of all records, further cards among them, for each is of another building; duplicates left out. Unit: sq ft.';
+COMMENT ON COLUMN cadastral.parcel_value.dwelling_unit_count IS 'Sum of the dwelling units of the records; further cards and duplicates left out. Some towns write a code there.';
+CREATE INDEX IF NOT EXISTS parcel_value_cousub_fips_idx ON cadastral.parcel_value (cousub_fips);
+
+-- Town line
+CREATE TABLE IF NOT EXISTS cadastral.town_line (
+    town_line_uid uuid NOT NULL,
+    town_a_fips text NOT NULL CHECK (length(town_a_fips) <= 5 AND town_a_fips ~ '^\d{5}$'),
+    town_b_fips text NOT NULL CHECK (length(town_b_fips) <= 5 AND town_b_fips ~ '^\d{5}$'),
+    submission_a uuid NOT NULL,
+    submission_b uuid NOT NULL,
+    publication_a uuid NOT NULL,
+    publication_b uuid NOT NULL,
+    measured_at timestamptz NOT NULL,
+    reach_ft double precision NOT NULL CHECK (reach_ft >= 0),
+    index_line_ft double precision NOT NULL CHECK (index_line_ft >= 0),
+    line_ft double precision NOT NULL CHECK (line_ft >= 0),
+    alike_ft double precision NOT NULL CHECK (alike_ft >= 0),
+    gap_sqft double precision NOT NULL CHECK (gap_sqft >= 0),
+    gap_widest_ft double precision NOT NULL CHECK (gap_widest_ft >= 0),
+    overlap_sqft double precision NOT NULL CHECK (overlap_sqft >= 0),
+    overlap_widest_ft double precision NOT NULL CHECK (overlap_widest_ft >= 0),
+    parcels_a integer NOT NULL CHECK (parcels_a >= 0),
+    parcels_b integer NOT NULL CHECK (parcels_b >= 0),
+    agreed_by text CHECK (length(agreed_by) <= 200),
+    agreed_on date,
+    agreed_note text CHECK (length(agreed_note) <= 2000),
+    agreed_line_wkt text,
+    PRIMARY KEY (town_line_uid)
+);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS town_line_uid uuid;
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS town_a_fips text CHECK (length(town_a_fips) <= 5 AND town_a_fips ~ '^\d{5}$');
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS town_b_fips text CHECK (length(town_b_fips) <= 5 AND town_b_fips ~ '^\d{5}$');
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS submission_a uuid;
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS submission_b uuid;
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS publication_a uuid;
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS publication_b uuid;
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS measured_at timestamptz;
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS reach_ft double precision CHECK (reach_ft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS index_line_ft double precision CHECK (index_line_ft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS line_ft double precision CHECK (line_ft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS alike_ft double precision CHECK (alike_ft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS gap_sqft double precision CHECK (gap_sqft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS gap_widest_ft double precision CHECK (gap_widest_ft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS overlap_sqft double precision CHECK (overlap_sqft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS overlap_widest_ft double precision CHECK (overlap_widest_ft >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS parcels_a integer CHECK (parcels_a >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS parcels_b integer CHECK (parcels_b >= 0);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS agreed_by text CHECK (length(agreed_by) <= 200);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS agreed_on date;
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS agreed_note text CHECK (length(agreed_note) <= 2000);
+ALTER TABLE cadastral.town_line ADD COLUMN IF NOT EXISTS agreed_line_wkt text;
+COMMENT ON TABLE cadastral.town_line IS 'One row per pair of neighbouring towns that both have live parcels: how far their parcels differ along the common line, and what the two agreed. No authoritative town line exists, so neither town is right; the figures say where they must talk.';
+COMMENT ON COLUMN cadastral.town_line.town_line_uid IS 'Made from the codes of the two towns; it stays when the line is measured anew.';
+COMMENT ON COLUMN cadastral.town_line.town_a_fips IS 'Code of the town of the pair with the lower code.';
+COMMENT ON COLUMN cadastral.town_line.town_b_fips IS 'Code of the other town.';
+COMMENT ON COLUMN cadastral.town_line.submission_a IS 'Delivery of the first town that was live when the line was measured.';
+COMMENT ON COLUMN cadastral.town_line.submission_b IS 'Delivery of the second town that was live when the line was measured.';
+COMMENT ON COLUMN cadastral.town_line.publication_a IS 'Changes only when a row of the town did; while both are the same there is nothing to measure anew.';
+COMMENT ON COLUMN cadastral.town_line.publication_b IS 'The same of the second town.';
+COMMENT ON COLUMN cadastral.town_line.measured_at IS 'When the line was measured last.';
+COMMENT ON COLUMN cadastral.town_line.reach_ft IS 'How wide a gap between the towns is looked for. What is wider may be a road or a river that both leave out, and is not in the figures. Unit: ft.';
+COMMENT ON COLUMN cadastral.town_line.index_line_ft IS 'Length of the line that the two outlines of the register have in common. The outlines are an index map. Unit: ft.';
+COMMENT ON COLUMN cadastral.town_line.line_ft IS 'Length of the boundary of the first town''s parcels along those of the second. Less than on the index map means that the towns do not meet everywhere. Unit: ft.';
+COMMENT ON COLUMN cadastral.town_line.alike_ft IS 'As much of the line as both towns draw with the same corners. Unit: ft.';
+COMMENT ON COLUMN cadastral.town_line.gap_sqft IS 'Land along the line that neither town has in a parcel. Unit: sq ft.';
+COMMENT ON COLUMN cadastral.town_line.gap_widest_ft IS 'How far the parcels lie apart at most, within the reach. Unit: ft.';
+COMMENT ON COLUMN cadastral.town_line.overlap_sqft IS 'Land along the line that both towns have in a parcel. Unit: sq ft.';
+COMMENT ON COLUMN cadastral.town_line.overlap_widest_ft IS 'How far the parcels of one town reach into the other at most. Unit: ft.';
+COMMENT ON COLUMN cadastral.town_line.parcels_a IS 'Parcels of the first town within reach of the second.';
+COMMENT ON COLUMN cadastral.town_line.parcels_b IS 'Parcels of the second town within reach of the first.';
+COMMENT ON COLUMN cadastral.town_line.agreed_by IS 'Who agreed on the line, for both towns. Empty while nobody has.';
+COMMENT ON COLUMN cadastral.town_line.agreed_on IS 'Day of the agreement.';
+COMMENT ON COLUMN cadastral.town_line.agreed_note IS 'What the line follows, in the words of those who agreed.';
+COMMENT ON COLUMN cadastral.town_line.agreed_line_wkt IS 'The line itself as well-known text in EPSG:6434, if it was given.';
+DO $$ BEGIN
+    ALTER TABLE cadastral.town_line ADD CONSTRAINT town_line_town_a_fips_fkey
+    FOREIGN KEY (town_a_fips) REFERENCES statewide.municipality (cousub_fips);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+CREATE INDEX IF NOT EXISTS town_line_town_a_fips_town_b_fips_idx ON cadastral.town_line (town_a_fips, town_b_fips);
+
+-- Lot on two rolls
+CREATE TABLE IF NOT EXISTS cadastral.shared_lot (
+    shared_lot_uid uuid NOT NULL,
+    town_line_uid uuid NOT NULL,
+    parcel_uid_a uuid NOT NULL,
+    parcel_uid_b uuid NOT NULL,
+    overlap_sqft double precision NOT NULL CHECK (overlap_sqft >= 0),
+    share_a_pct double precision NOT NULL CHECK (share_a_pct >= 0 AND share_a_pct <= 100),
+    share_b_pct double precision NOT NULL CHECK (share_b_pct >= 0 AND share_b_pct <= 100),
+    counts_in_fips text NOT NULL CHECK (length(counts_in_fips) <= 5 AND counts_in_fips ~ '^\d{5}$'),
+    uncounted_parcel_uid uuid NOT NULL,
+    counts_because text NOT NULL CHECK (length(counts_because) <= 20),
+    PRIMARY KEY (shared_lot_uid)
+);
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS shared_lot_uid uuid;
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS town_line_uid uuid;
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS parcel_uid_a uuid;
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS parcel_uid_b uuid;
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS overlap_sqft double precision CHECK (overlap_sqft >= 0);
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS share_a_pct double precision CHECK (share_a_pct >= 0 AND share_a_pct <= 100);
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS share_b_pct double precision CHECK (share_b_pct >= 0 AND share_b_pct <= 100);
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS counts_in_fips text CHECK (length(counts_in_fips) <= 5 AND counts_in_fips ~ '^\d{5}$');
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS uncounted_parcel_uid uuid;
+ALTER TABLE cadastral.shared_lot ADD COLUMN IF NOT EXISTS counts_because text CHECK (length(counts_because) <= 20);
+COMMENT ON TABLE cadastral.shared_lot IS 'One row per pair of parcels of two towns that are mostly the same land. To count land, value and exposure once, leave out the parcels that are named in `uncounted_parcel_uid`.';
+COMMENT ON COLUMN cadastral.shared_lot.shared_lot_uid IS 'Made from the two parcels.';
+COMMENT ON COLUMN cadastral.shared_lot.town_line_uid IS 'The line on which the lot stands.';
+COMMENT ON COLUMN cadastral.shared_lot.parcel_uid_a IS 'The parcel on the roll of the town with the lower code.';
+COMMENT ON COLUMN cadastral.shared_lot.parcel_uid_b IS 'The parcel on the roll of the other town.';
+COMMENT ON COLUMN cadastral.shared_lot.overlap_sqft IS 'Land that both parcels cover. Unit: sq ft.';
+COMMENT ON COLUMN cadastral.shared_lot.share_a_pct IS 'Common land in per cent of the first town''s parcel. Unit: percent.';
+COMMENT ON COLUMN cadastral.shared_lot.share_b_pct IS 'Common land in per cent of the second town''s parcel. Unit: percent.';
+COMMENT ON COLUMN cadastral.shared_lot.counts_in_fips IS 'Code of the town in which the lot counts.';
+COMMENT ON COLUMN cadastral.shared_lot.uncounted_parcel_uid IS 'The parcel of the other town, which is not counted.';
+COMMENT ON COLUMN cadastral.shared_lot.counts_because IS '`larger` where one parcel is mostly covered by the other and not the other way about: the covering parcel counts, since leaving it out would lose the rest of its land. Else `outline`: more of the common land lies in that town on the index map. `code` where the index map does not tell: the town with the lower code.';
+DO $$ BEGIN
+    ALTER TABLE cadastral.shared_lot ADD CONSTRAINT shared_lot_town_line_uid_fkey
+    FOREIGN KEY (town_line_uid) REFERENCES cadastral.town_line (town_line_uid);
+EXCEPTION WHEN duplicate_object THEN NULL;
+END $$;
+CREATE INDEX IF NOT EXISTS shared_lot_town_line_uid_idx ON cadastral.shared_lot (town_line_uid);
+CREATE INDEX IF NOT EXISTS shared_lot_uncounted_parcel_uid_idx ON cadastral.shared_lot (uncounted_parcel_uid);

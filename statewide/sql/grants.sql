@@ -16,7 +16,13 @@ GRANT SELECT ON ALL TABLES IN SCHEMA restricted TO statewide_restricted;
 
 ALTER ROLE statewide_api SET default_transaction_read_only = on;
 ALTER ROLE statewide_api SET statement_timeout = '10s';
+ALTER ROLE statewide_api SET jit = off; -- compiling a query of ours takes longer than running it
 ALTER ROLE statewide_api SET lock_timeout = '1s';
 ALTER ROLE statewide_api SET idle_in_transaction_session_timeout = '15s';
+-- A merge would read the joined tables from their beginning at every page: the millionth row would cost a second.
+ALTER ROLE statewide_api SET enable_mergejoin = off;
+ALTER ROLE statewide_restricted SET enable_mergejoin = off;
 ALTER ROLE statewide_restricted SET default_transaction_read_only = on;
 ALTER ROLE statewide_restricted SET statement_timeout = '30s';
+ALTER ROLE statewide_restricted SET jit = off;
+ALTER ROLE statewide_loader SET jit = off;

@@ -13,7 +13,7 @@ import pyproj
 import pytest
 import shapely
 
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from statewide.database import OWNER, connect
 from statewide.intake import Outcome, Request
 from statewide.settings import Settings
@@ -147,7 +147,7 @@ def test_heights_parts_and_holes(deliver: Deliver, settings: Settings) -> None:
     high.shapes[0] = shapely.force_3d(shapely.MultiPolygon([holed, shapely.box(x + 60, y + 60, x + 80, y + 80)]))
     high.columns["Shape_Area"][0] = high.shapes[0].area
     outcome = deliver(high)
-    assert outcome.summary["findings"] == {"Z_DROPPED": 1}
+    assert outcome.summary["findings"] == {"Z_DROPPED": 1, "GAP_LAND": 1}
     ((area, parts, dimensions),) = rows_of(
         settings,
         "SELECT ST_Area(geom), ST_NumGeometries(geom), ST_NDims(geom) FROM cadastral.parcel WHERE parcel_id = '1-1'",

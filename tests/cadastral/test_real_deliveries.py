@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from statewide.database import connect
 from statewide.intake import Outcome, Request
 from statewide.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from statewide.intake import Outcome, Request
 from statewide.settings import Settings
 from tests.towns import Fabric, found_alder, write

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import shapely
 
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from statewide.database import connect
 from statewide.errors import BadArgument
 from statewide.intake import Outcome, Request
@@ -85,15 +85,40 @@ def test_a_column_that_nobody_knows_is_not_kept_in_any_table(deliver: Submit, se
             assert rows.fetchone() == (0,), (schema, table)
 
 
-def test_parcels_that_would_vanish_because_their_row_is_held_are_named(deliver: Submit) -> None:
+def test_a_parcel_whose_new_row_is_held_stays_live_and_is_named(deliver: Submit, settings: Settings) -> None:
     deliver(alder())
     holed = alder()
     holed.shapes[5] = None
+    holed.columns["Location"][6] = "7 NEW ST"
     outcome = deliver(holed)
     assert outcome.summary["outcome"] == "published"
-    assert outcome.summary["findings"]["LIVE_ROW_HELD"] == 1
+    rows = outcome.summary["rows"]
+    assert {name: rows[name] for name in ("read", "published", "held", "removed", "kept_live")} == {
+        "read": 64,
+        "published": 63,
+        "held": 1,
+        "removed": 0,
+        "kept_live": 1,
+    }
     (finding,) = [finding for finding in outcome.log.findings if finding.code == "LIVE_ROW_HELD"]
     assert "1-6" in finding.sentence
+    assert live_rows(settings) == 64
+    with connect(settings) as connection:
+        assert connection.execute("SELECT rows_published, rows_held FROM statewide.publication").fetchall() == [(64, 1)]
+    again = deliver(holed)
+    assert (again.summary["outcome"], again.summary["rows"]["kept_live"]) == ("unchanged", 1)
+    mended = deliver(alder())
+    assert (mended.summary["lineage"], mended.summary["rows"]["unchanged"]) == ({"attributes": 1}, 63)
+
+
+def test_a_parcel_that_is_neither_published_nor_held_goes(deliver: Submit, settings: Settings) -> None:
+    deliver(alder())
+    holed = alder()
+    holed.shapes[5] = None
+    holed.drop([63])
+    rows = deliver(holed).summary["rows"]
+    assert (rows["removed"], rows["kept_live"]) == (1, 1)
+    assert live_rows(settings) == 63
 
 
 def test_geojson_in_feet_without_a_system_is_assumed_like_a_shapefile_without_prj(

@@ -10,7 +10,7 @@ import pytest
 import shapely
 from psycopg.rows import dict_row
 
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from statewide.database import OWNER, connect
 from statewide.errors import BadArgument, DatabaseBusy, StorageFull, UnknownTown, UnreadableDelivery
 from statewide.intake import Outcome, Request
@@ -41,6 +41,7 @@ def test_a_first_delivery_is_published_row_for_row(deliver: Submit, settings: Se
         "removed": 0,
         "unchanged": 0,
         "within_tolerance": 0,
+        "kept_live": 0,
     }
     rows = live(settings)
     assert len(rows) == 64

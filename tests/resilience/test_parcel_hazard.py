@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from resilience.cli import app
 from resilience.parcel_hazard import Severity, Zone, answer
 from statewide.database import API, OWNER, connect

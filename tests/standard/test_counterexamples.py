@@ -10,13 +10,15 @@ import pytest
 import shapely
 from shapely.geometry import shape
 
-from cadastral.parcels import submit
+from cadastral.meeting import submit
 from statewide.intake import Request
 from statewide.settings import ROOT, Settings
 from statewide.standard import column_key
+from tests.cama import identified, records
 from tests.towns import Fabric, write
 
 FILES = sorted((ROOT / "schemas").glob("*examples/parcel/*.json"))
+RECORDS = sorted((ROOT / "schemas").glob("*examples/assessment/*.json"))
 NEIGHBOURS = 20
 
 
@@ -37,9 +39,12 @@ def clean(column: str, number: int) -> Any:
 
 
 def delivery(feature: dict[str, Any]) -> Fabric:
-    """The feature as the first row, and clean neighbours under the same columns."""
+    """The feature as the first row, and clean neighbours under the same columns; one fills each hole of the feature."""
     first = None if feature["geometry"] is None else shape(feature["geometry"])
-    lots = [shapely.box(1_177_300 + 100 * n, 688_000, 1_177_400 + 100 * n, 688_100) for n in range(NEIGHBOURS)]
+    lots = [shapely.Polygon(ring) for part in shapely.get_parts(first) for ring in getattr(part, "interiors", ())]
+    lots += [
+        shapely.box(1_177_300 + 100 * n, 688_000, 1_177_400 + 100 * n, 688_100) for n in range(len(lots), NEIGHBOURS)
+    ]
     return Fabric(
         [first, *lots],
         {
@@ -59,5 +64,17 @@ def test_raises_exactly_what_it_names(shared_settings: Settings, tmp_path: Path,
     assert {finding.row_no for finding in outcome.log.findings if finding.row_no} <= {1}
 
 
+@pytest.mark.parametrize("path", RECORDS, ids=[f"{path.parent.parent.name}/{path.stem}" for path in RECORDS])
+def test_a_record_raises_exactly_what_it_names(path: Path) -> None:
+    example = json.loads(path.read_text(encoding="utf-8"))
+    clean = {"PID": "1", "Link": "N-1", "Town_Name": example["town"]}
+    if "CAMA_Link" in example["feature"]["properties"]:
+        clean["CAMA_Link"] = "99901-N-1"
+    _, log = identified(records(example["feature"]["properties"], clean), town=example["town"])
+    assert sorted(log.counts()) == sorted(example["raises"])
+    assert {finding.row_no for finding in log.findings} <= {1}
+
+
 def test_there_are_examples() -> None:
-    assert {path.parent.parent.name for path in FILES} == {"examples", "counterexamples"}
+    for files in (FILES, RECORDS):
+        assert {path.parent.parent.name for path in files} == {"examples", "counterexamples"}

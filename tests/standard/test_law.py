@@ -59,6 +59,16 @@ def test_column_name_that_stands_for_two_fields_is_refused(broken: Callable[[str
     assert "cama_link and parcel_id" in message
 
 
+def test_table_is_extended_by_one_of_the_same_key_only(broken: Callable[[str, str, str], LawError]) -> None:
+    message = str(broken("tables/parcel.yml", "extended_by: [parcel_value]", "extended_by: [assessment_place]"))
+    assert message.startswith("schemas/tables/parcel.yml: extended_by 'assessment_place'")
+
+
+def test_check_that_holds_rows_must_name_each(broken: Callable[[str, str, str], LawError]) -> None:
+    passage = '  others: "{rows} more have neither a parcel number nor a link."\n'
+    assert "rows_shown needs `others`" in str(broken("checks.yml", passage, ""))
+
+
 def test_person_column_cannot_become_a_field(broken: Callable[[str, str, str], LawError]) -> None:
     message = str(broken("tables/parcel.yml", "synonyms: [CAMA_Link,", "synonyms: [Owner Name,"))
     assert message == (
@@ -180,13 +190,14 @@ def test_every_example_names_checks_of_the_law(standard: Standard) -> None:
                 assert path.parent.name in standard.checks[code].datasets, path.name
 
 
-def test_every_check_of_a_parcel_row_has_a_counterexample(standard: Standard) -> None:
+@pytest.mark.parametrize("dataset", ["parcel", "assessment"])
+def test_every_check_of_a_row_has_a_counterexample(standard: Standard, dataset: str) -> None:
     shown = {
         code
-        for path in (SCHEMAS / "counterexamples" / "parcel").glob("*.json")
+        for path in (SCHEMAS / "counterexamples" / dataset).glob("*.json")
         for code in json.loads(path.read_text(encoding="utf-8"))["raises"]
     }
-    checks = {check.code for check in standard.checks.values() if check.level == "row" and "parcel" in check.datasets}
+    checks = {check.code for check in standard.checks.values() if check.level == "row" and dataset in check.datasets}
     assert checks - shown == set()
 
 
@@ -210,3 +221,23 @@ def test_build_writes_what_drifted_and_deletes_what_nothing_makes(tmp_path: Path
     assert build(tmp_path, check=True) == []
     assert config.read_text(encoding="utf-8") == wanted
     assert not (generated / "of_yesterday.schema.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("passage", "instead", "said"),
+    [
+        ("points: 15, none_at", "points: 16, none_at", "must add up to 100"),
+        ("name: parcel_address", "name: parcel_number", "named twice"),
+        ("field: land_acres", "field: land_hectares", "assessment.land_hectares does not exist"),
+        ("field: land_acres", "recommended: true, field: land_acres", "one of field, recommended"),
+        ("free_of: [OVERLAP,", "free_of: [OVERLAPS,", "no check is named OVERLAPS"),
+        ("none_at: 0.5, full_at: 0.98", "none_at: 0.98, full_at: 0.5", "none_at must be below full_at"),
+        ("assessment: assessor’s file", "valuation: assessor’s file", "due.files does not name assessment"),
+    ],
+)
+def test_a_score_that_does_not_add_up_is_refused(
+    broken: Callable[[str, str, str], LawError], passage: str, instead: str, said: str
+) -> None:
+    message = str(broken("score.yml", passage, instead))
+    assert message.startswith("schemas/score.yml")
+    assert said in message

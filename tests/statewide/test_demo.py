@@ -92,7 +92,7 @@ def test_out_writes_the_files_without_a_database_and_a_second_time_leaves_them_a
         return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
 
     first = run()
-    assert len(first) == 5
+    assert len(first) == 7
     assert run() == first
     assert not (tmp_path / "home").exists()
 

@@ -20,6 +20,7 @@ import shapely
 from statewide import prescan, reading_child
 from statewide.errors import UnreadableDelivery
 from statewide.files import Inspection, Limits, Reading, _without_values, inspect, read
+from statewide.reading_rows import FoundLayer
 
 DRIVER = {".shp": "ESRI Shapefile", ".gdb": "OpenFileGDB", ".gpkg": "GPKG", ".geojson": "GeoJSON"}
 SQUARE = shapely.box(-72.5, 41.5, -72.25, 41.75)
@@ -368,8 +369,8 @@ def test_the_layer_that_speaks_of_parcels_is_picked(tmp_path: Path, work: Path, 
 
 
 def test_without_a_telling_name_by_far_the_most_rows_win() -> None:
-    def layer(name: str, rows: int, kind: str | None = "MultiPolygon") -> reading_child.FoundLayer:
-        return reading_child.FoundLayer(0, name, name, kind, rows, [], None)
+    def layer(name: str, rows: int, kind: str | None = "MultiPolygon") -> FoundLayer:
+        return FoundLayer(0, name, name, kind, rows, [], None)
 
     at, why = reading_child.choose_layer([layer("a", 10), layer("b", 4000), layer("c", 9000, None)], None)
     assert (at, "most rows" in why) == (1, True)

@@ -29,6 +29,22 @@ def test_every_sentence_can_be_filled_in(code: str) -> None:
     assert finding.sentence.strip().endswith((".", "x")), finding.sentence
 
 
+def test_many_rows_of_one_kind_are_shown_up_to_a_limit_and_then_counted() -> None:
+    most = int(STANDARD.checks["ID_MISSING"].limits["rows_shown"])
+    log = new_log()
+    asked: list[int] = []
+    log.add_each("ID_MISSING", list(range(1, 1001)), lambda place: asked.append(place) or {})  # type: ignore[func-returns-value]
+    assert [finding.row_no for finding in log.findings] == [*range(1, most + 1), None]
+    assert log.findings[-1].sentence.startswith(f"{1000 - most} rows more have neither")
+    assert asked == list(range(most + 1))  # nothing is worked out for rows that are only counted
+
+
+def test_a_check_that_holds_rows_names_each_of_them() -> None:
+    log = new_log()
+    log.add_each("TOWN_MISMATCH", list(range(1, 1001)), lambda place: {"value": "Birch"})
+    assert len(log.held_rows()) == 1000
+
+
 def test_a_brace_that_nobody_fills_is_a_bug_at_once() -> None:
     with pytest.raises(KeyError, match="distance_ft"):
         new_log().add("OUTSIDE_TOWN", row_no=1)

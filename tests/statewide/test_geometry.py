@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +22,6 @@ from statewide.geometry import (
     published_shapes,
     repair,
     same_shape,
-    settle_crs,
     to_storage,
 )
 from statewide.standard import load_standard
@@ -60,76 +58,6 @@ def moved_to(epsg: int, items: npt.NDArray[np.object_]) -> npt.NDArray[np.object
         items, lambda xy: np.column_stack(move.transform(xy[:, 0], xy[:, 1]))
     )
     return found
-
-
-# ── which coordinate system ──────────────────────────────────────────────────────────────────────────────────────────
-
-places = st.lists(st.tuples(st.floats(1_010_000, 1_039_000), st.floats(830_000, 859_000)), min_size=1, max_size=12)
-
-
-@pytest.mark.parametrize("epsg", sorted(FAMILY))
-@given(corners=places)
-def test_a_system_that_is_not_stated_is_recognised(epsg: int, corners: list[tuple[float, float]]) -> None:
-    lots = moved_to(epsg, shapes(*(shapely.box(x, y, x + 200, y + 150) for x, y in corners)))
-    found = settle_crs(lots, None, None, TOWN, STANDARD)
-    assert found.how == "assumed"
-    assert found.epsg is not None
-    assert FAMILY[found.epsg] == FAMILY[epsg]
-    assert epsg in (found.epsg, *found.alternatives)
-    assert found.share_in_town == 1.0
-
-
-@pytest.mark.parametrize("epsg", sorted(FAMILY))
-def test_a_stated_system_is_believed_when_the_shapes_then_lie_in_the_town(epsg: int) -> None:
-    lots = moved_to(epsg, shapes(shapely.box(*HARTFORD, HARTFORD[0] + 200, HARTFORD[1] + 200), None))
-    found = settle_crs(lots, epsg, f"EPSG:{epsg}", TOWN, STANDARD)
-    assert (found.epsg, found.how, found.share_in_town, found.better) == (epsg, "declared", 1.0, None)
-
-
-def test_a_wrong_statement_is_kept_and_the_right_system_named() -> None:
-    lots = shapes(shapely.box(*HARTFORD, HARTFORD[0] + 200, HARTFORD[1] + 200))
-    found = settle_crs(lots, 26956, "EPSG:26956", TOWN, STANDARD)
-    assert (found.epsg, found.share_in_town, found.better) == (26956, 0.0, 2234)
-
-
-@pytest.mark.parametrize("epsg", [26756, 4267])
-def test_trap_11_nad27_is_refused_and_never_guessed_at(epsg: int) -> None:
-    found = settle_crs(shapes(shapely.Point(600_000, 300_000)), epsg, f"EPSG:{epsg}", TOWN, STANDARD)
-    assert found.epsg is None
-    assert "NAD27" in found.why
-
-
-@pytest.mark.parametrize(("epsg", "stated"), [(None, "LOCAL_CS[engineer's drawing]"), (32618, "EPSG:32618")])
-def test_a_system_that_we_do_not_accept_is_refused_by_its_name(epsg: int | None, stated: str) -> None:
-    found = settle_crs(shapes(shapely.Point(*HARTFORD)), epsg, stated, TOWN, STANDARD)
-    assert found.epsg is None
-    assert (stated if epsg is None else f"EPSG:{epsg}") in found.why
-
-
-def test_trap_11_swapped_axes_lie_in_no_town() -> None:
-    lots = moved_to(4326, shapes(shapely.box(*HARTFORD, HARTFORD[0] + 200, HARTFORD[1] + 200)))
-    swapped = shapely.transform(lots, lambda xy: xy[:, ::-1])
-    assert settle_crs(swapped, 4326, "EPSG:4326", TOWN, STANDARD).share_in_town == 0.0
-    assert settle_crs(swapped, None, None, TOWN, STANDARD).epsg is None
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        [],
-        [None],
-        [wkt("POLYGON EMPTY"), wkt("MULTIPOLYGON EMPTY")],
-        [wkt("POLYGON ((0 0, nan 0, 1 1, 0 0))")],
-        [shapely.box(1e300, 1e300, 1.1e300, 1.1e300)],
-        [shapely.Point(0, 0), shapely.LineString([(0, 0), (1, 1)])],
-    ],
-    ids=["no rows", "no shape", "empty", "NaN", "far off", "points and lines"],
-)
-def test_shapes_that_are_nowhere_settle_nothing_and_break_nothing(odd: list[Any]) -> None:
-    assert settle_crs(shapes(*odd), None, None, TOWN, STANDARD).epsg is None
-    for epsg in FAMILY:
-        assert settle_crs(shapes(*odd), epsg, f"EPSG:{epsg}", TOWN, STANDARD).share_in_town == 0.0
-        to_storage(shapes(*odd), epsg, STANDARD)
 
 
 # ── to the storage system ────────────────────────────────────────────────────────────────────────────────────────────

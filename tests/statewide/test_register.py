@@ -8,7 +8,15 @@ import shapely
 
 from statewide.database import connect
 from statewide.errors import UnknownTown
-from statewide.register import Town, add_invented_towns, authority_outlines, find_town, locate, same_town
+from statewide.register import (
+    Town,
+    add_invented_towns,
+    authority_outlines,
+    find_town,
+    locate,
+    same_town,
+    town_of,
+)
 from statewide.settings import Settings
 from statewide.standard import load_standard
 
@@ -54,6 +62,19 @@ def test_trap_7_codes_are_text_with_their_leading_zero() -> None:
     codes = [town.cousub_fips for town in STANDARD.municipalities]
     assert all(len(code) == 5 for code in codes)
     assert any(code.startswith("0") for code in codes)
+
+
+def test_a_file_tells_its_town_by_where_it_lies(shared_settings: Settings) -> None:
+    outlines = authority_outlines(STANDARD)
+    storage = STANDARD.header.storage_crs
+    corner = shapely.point_on_surface(outlines[40])
+    lots = np.array([shapely.buffer(corner, 50.0 + nth) for nth in range(10)], dtype=object)
+    with connect(shared_settings) as connection:
+        for declared in (storage, None):
+            found = town_of(connection, "lots.gpkg", lots, declared, STANDARD)
+            assert found.town_name == STANDARD.municipalities[40].town_name
+        with pytest.raises(UnknownTown, match=r"lots.gpkg does not lie in one town of the register: .*--town"):
+            town_of(connection, "lots.gpkg", shapely.transform(lots, lambda xy: xy + 1e7), storage, STANDARD)
 
 
 @pytest.mark.parametrize("name", ["Andover", "ANDOVER", "andover ", "Town of Andover", "01080", "1"])

@@ -8,6 +8,7 @@ import json
 import re
 import struct
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from markupsafe import escape
 from statewide.crosswalk import Score
 from statewide.errors import BadArgument
 from statewide.findings import FindingLog
-from statewide.report import ReportInput, write_report
+from statewide.report import Against, CrsTried, KeyTried, ReportInput, write_report
+from statewide.score import ScoreInput, faulty_rows, score, scored_fields
 from statewide.standard import load_standard
 
 EAST, NORTH = 1_020_000.0, 839_000.0  # near Hartford, in EPSG:6434
@@ -141,7 +143,7 @@ def test_the_page_says_the_verdict_every_check_and_the_accepted_reason(folder: P
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<h1>Elsewhere’s parcels for 2025 are published.</h1>" in page
     for finding in report.log.findings:
-        assert f"<h3>{escape(finding.title)}</h3>" in page
+        assert f"</svg>{escape(finding.title)}</h3>" in page
     assert "the island left the town" in page
     assert "and 11 more in" in page  # nineteen stacks, eight of them shown
 
@@ -155,8 +157,8 @@ def test_the_page_asks_nobody_else_for_anything(folder: Path) -> None:
 
 def test_each_row_number_that_is_a_link_leads_to_its_place_on_the_map(folder: Path) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
-    links, places = re.findall(r'href="#(row-\d+)"', page), re.findall(r'<g id="(row-\d+)"', page)
-    assert {"row-3", "row-5", "row-9", "row-12"} <= set(links) == set(places)
+    links, places = re.findall(r'href="#(parcel-row-\d+)"', page), re.findall(r'<g id="(parcel-row-\d+)"', page)
+    assert {f"parcel-row-{number}" for number in (3, 5, 9, 12)} <= set(links) == set(places)
     assert len(places) == len(set(places))
 
 
@@ -191,7 +193,7 @@ def test_a_refusal_says_why_and_how_to_go_on(tmp_path: Path) -> None:
 def test_an_accepted_check_stands_by_itself_and_does_not_count_as_stopping(folder: Path) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "What was accepted on purpose" in page
-    assert "What stops the whole file" not in page
+    assert re.search(r"<dt>.*stops the file</dt><dd>0</dd>", page)
 
 
 def test_a_dry_check_that_would_change_nothing_does_not_ask_to_be_handed_in(tmp_path: Path) -> None:
@@ -330,3 +332,139 @@ def test_a_report_of_the_same_delivery_is_the_same(report: ReportInput, tmp_path
             pass
     for file in ("findings.csv", "report.html", "report.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+# ── what a town can act on ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def full(report: ReportInput) -> ReportInput:
+    """The same town with last year to compare with, a score, and the assessor's file beside it: row 2 has no value, and
+    is linked to parcel 20; row 3 is linked to none.
+    """
+    standard = report.log.standard
+    log = FindingLog(standard, "assessment", 2025, "Elsewhere", "99999")
+    for row_no in (2, 3):
+        log.add("ROOMS_ODD", row_no=row_no, why="99 bedrooms in one dwelling")
+    shapes = np.full(28, None, dtype=object)
+    shapes[1] = report.shapes[19]
+    filled = dict.fromkeys(scored_fields(standard, "assessment"), (21, 28))
+    parcels = score(ScoreInput("parcel", 30, 3, faulty_rows(report.log), {"location": (27, 30)}, 30, True), standard)
+    found = score(
+        ScoreInput("assessment", 28, 0, faulty_rows(log), filled, 28, True,
+                   {"parcel": (27, 30), "assessment": (28, 28)}, parcels.counts),
+        standard,
+    )  # fmt: skip
+    summary = {**report.summary, "dataset": "assessment", "findings": log.counts(), "report": "/somewhere/else"}
+    assessments = replace(
+        report, summary=summary, log=log, row_no=np.arange(1, 29), shapes=shapes, given=shapes, held={},
+        label_field="location", label=lambda row_no: f"{row_no} ELM ST", columns={}, scores=(), noun="assessments",
+        accepted={}, score=found, completeness={"year_built": (0.75, 0.85)},
+        against=Against(2024, dt.date(2025, 3, 28), (29, 28), value_usd=(1_000_000, 1_100_000)),
+        keys_tried=[KeyTried("PID = MBL (as written)", 0.9, 1.0, None, True)],
+    )  # fmt: skip
+    return replace(
+        report, summary=report.summary | {"report": "/here"}, score=found, others=(assessments,),
+        completeness={"location": (0.9, None)},
+        against=Against(2024, dt.date(2025, 3, 28), (25, 27), (250_000, 270_000)),
+        lineage={"split": 2, "renumbered": 0, "new": 1}, lineage_examples={"split": ["12-4 → 12-4A, 12-4B"]},
+        crs_tried=[CrsTried(2234, 1.0, 0.02), CrsTried(26956, 0.0, None)],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def full_folder(full: ReportInput, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("out") / "report"
+    with write_report(target, full):
+        pass
+    return target
+
+
+def words(folder: Path) -> str:
+    """The page as a reader sees it: no style, no drawing, no tag, single blanks."""
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    page = re.sub(r"<(style|svg).*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_both_files_stand_in_one_report(full_folder: Path) -> None:
+    page = words(full_folder)
+    assert "Elsewhere’s parcels for 2025 are published." in page
+    assert "Elsewhere’s assessments for 2025 are published." in page
+    assert "PID = MBL (as written) 90 % 100 % –" in page
+    assert "EPSG:26956 NAD83 / Connecticut 0 % –" in page
+    assert "Read from the file 30 6.43 280,000.00" in page
+
+
+def test_the_page_says_what_changed_and_by_how_much(full_folder: Path) -> None:
+    page = words(full_folder)
+    assert "Parcels 25 27 +2 +8.0 %" in page
+    assert "Assessments 29 28 −1 −3.4 %" in page
+    assert "Assessed value, $ 1,000,000 1,100,000 +100,000 +10.0 %" in page
+    assert "split 2 parcels that were divided 12-4 → 12-4A, 12-4B" in page
+
+
+def test_the_score_shows_its_formula_and_what_each_fix_earns(full: ReportInput, full_folder: Path) -> None:
+    page, found = words(full_folder), full.score
+    assert found is not None
+    assert f"The score: {int(found.points * 10) / 10} of 100 points" in page
+    assert "Every measure of the score" in page
+    assert "fill “Town link” in 30 rows +2" in page
+    assert "Parcels with an assessment 27 of 30 90 % 50 % 98 % 12.50 15" in page
+    assert "Row without a shape" in page
+    assert re.search(r"Row without a shape parcels \+[\d.]+ points", page)
+
+
+def test_completeness_is_set_against_last_years(full_folder: Path) -> None:
+    page = words(full_folder)
+    assert "Year built required 75 % −10.0" in page
+    assert "Location recommended 90 %" in page
+
+
+def test_findings_stand_under_who_mends_them_the_gravest_first(full_folder: Path) -> None:
+    page = words(full_folder)
+    places = [
+        page.index(f" {heading} ") for heading in ("For the town", "For the town’s map vendor", "For nobody in town")
+    ]
+    assert places == sorted(places)
+    mine = page[places[0] : places[1]]
+    assert mine.index("GEOMETRY_MISSING") < mine.index("CAMA_LINK_MALFORMED") < mine.index("STACKED")
+    assert "AREA_DISAGREES" in page[places[1] : places[2]]
+
+
+def test_a_row_of_the_assessor_lies_on_its_parcel_or_nowhere(full: ReportInput, full_folder: Path) -> None:
+    path = full_folder / "findings.gpkg"
+    (placed,) = [each for each in features(path, "areas") if each["dataset"] == "assessment"]
+    assert (placed["row"], placed["parcel_id"]) == (2, "2 ELM ST")
+    assert shapely.from_wkb(placed["geometry"]).equals(full.shapes[19])
+    assert [each["row"] for each in features(path, "without_place") if each["dataset"] == "assessment"] == [3]
+    page = (full_folder / "report.html").read_text(encoding="utf-8")
+    assert '<g id="assessment-row-2"' in page
+
+
+def test_the_json_has_all_that_the_page_has_and_no_path_of_the_machine(full: ReportInput, full_folder: Path) -> None:
+    loaded = json.loads((full_folder / "report.json").read_text(encoding="utf-8"))
+    assert "report" not in loaded
+    assert "report" not in loaded["others"][0]
+    assert loaded["score"]["points"] == full.score.points  # type: ignore[union-attr]
+    assert loaded["lineage"]["split"] == {"count": 2, "examples": ["12-4 → 12-4A, 12-4B"]}
+    assert loaded["completeness"] == {"location": {"now": 0.9, "before": None}}
+    assert loaded["others"][0]["against"]["value_usd"] == [1_000_000, 1_100_000]
+    assert loaded["others"][0]["keys_tried"][0]["parcels"] == 0.9
+    assert {finding["dataset"] for finding in loaded["all_findings"]} == {"parcel", "assessment"}
+
+
+def test_a_fault_in_every_row_makes_no_giant(report: ReportInput, tmp_path: Path) -> None:
+    log = FindingLog(load_standard(), "parcel", 2025, "Elsewhere", "99999")
+    for row_no in range(60_000):
+        log.add("AREA_DISAGREES", row_no=row_no % 30 + 1, column="A", value="x" * 3000, area_sqft=str(row_no))
+    columns = {f"COLUMN_{number}": {"fate": "unmapped"} for number in range(3000)}
+    worst = replace(report, log=log, columns=columns, summary={**report.summary, "findings": log.counts()})
+    with write_report(tmp_path / "out", worst):
+        pass
+    assert sum(path.stat().st_size for path in (tmp_path / "out").iterdir()) < 50_000_000
+    assert (tmp_path / "out" / "report.html").stat().st_size < 1_000_000
+    page = words(tmp_path / "out")
+    assert "60,000" in page
+    assert "and 59,988 more" in page
+    assert "and 2,850 more in report.json" in page

@@ -17,7 +17,7 @@ from statewide.database import Connection, connect
 from statewide.ddl import stored_columns
 from statewide.replace import LiveColumns, transaction_time
 from statewide.settings import Settings
-from statewide.staging import Staged, attribute_hashes, new_uid, shape_hashes
+from statewide.staging import Staged, attribute_hashes, new_uid, new_uids, shape_hashes
 from statewide.standard import load_standard
 
 STANDARD = load_standard()
@@ -67,7 +67,7 @@ def land(connection: Connection, given_: Staged) -> None:
     """COPY the rows into a table like the live one."""
     connection.execute("CREATE TEMPORARY TABLE landed ON COMMIT DROP AS SELECT * FROM cadastral.parcel LIMIT 0")
     columns = LiveColumns(STANDARD, given_, {}, new_uid(), transaction_time(connection))
-    chunks = columns.chunks(np.arange(len(given_.shapes)), None)
+    chunks = columns.chunks(np.arange(len(given_.shapes)), new_uids(len(given_.shapes)))
     copy_in(connection, sql.Identifier("landed"), stored_columns(PARCEL), chunks)
 
 

@@ -1,0 +1,148 @@
+"""Shapes in the columns of a plain table: WKT, EWKT or hexadecimal WKB known by content, else a pair of coordinates.
+
+A coordinate system is taken only from an SRID in the text. Names like latitude decide which number is north, never
+that the numbers are degrees: towns call northings so too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from statewide.reading_rows import name_rows
+
+LONGEST_CELL = 32_767
+"""Characters that a spreadsheet's cell can hold; a longer shape that went through one is cut there."""
+
+_KINDS = r"(?:MULTI)?(?:POINT|LINESTRING|POLYGON|CURVE|SURFACE)|GEOMETRYCOLLECTION|CURVEPOLYGON|COMPOUNDCURVE|TIN"
+_WKT = re.compile(rf"\s*(?:SRID=(\d{{3,6}})\s*;)?\s*({_KINDS})\s*(?:Z|M|ZM)?\s*(?:\(|EMPTY)", re.IGNORECASE)
+_HEX = re.compile(r"(?:\\x)?0[01][0-9A-Fa-f]{40,}")
+_EAST = frozenset({"x", "lon", "lng", "long", "longitude", "east", "easting", "xcoord", "xcoordinate"})
+_NORTH = frozenset({"y", "lat", "latitude", "north", "northing", "ycoord", "ycoordinate"})
+_SEEN = 0.5  # share of the cells that must be shapes, or numbers
+
+
+@dataclass(frozen=True)
+class ShapeColumns:
+    """``columns``: one of texts, or the east and the north one. ``srid``: what the texts say, None for nothing."""
+
+    how: str
+    columns: tuple[int, ...]
+    geometry_type: str
+    srid: int | None
+
+
+def find(names: Sequence[str], sample: Sequence[Sequence[str | None]]) -> ShapeColumns | None:
+    """Where a table's shapes are. ``sample`` holds some cells of each column."""
+    filled = [[cell for cell in cells if cell and not cell.isspace()] for cells in sample]
+    for at, cells in enumerate(filled):
+        wkt = [found for cell in cells if (found := _WKT.match(cell))]
+        if wkt and len(wkt) >= _SEEN * len(cells):
+            srids = {found[1] for found in wkt}
+            kinds = {found[2].upper() for found in wkt}
+            srid = next(iter(srids))
+            return ShapeColumns("wkt", (at,), _type_of(kinds), int(srid) if len(srids) == 1 and srid else None)
+        if cells and sum(_HEX.fullmatch(cell) is not None for cell in cells) >= _SEEN * len(cells):
+            shapes = _parsed(shapely.from_wkb, [_bytes(cell) for cell in cells])
+            shapes = shapes[~shapely.is_missing(shapes)]
+            if len(shapes):
+                srid = int(shapely.get_srid(shapes[0]))
+                kinds = {str(shape.geom_type).upper() for shape in shapes}
+                return ShapeColumns("wkb", (at,), _type_of(kinds), srid or None)
+    return _pair(names, filled)
+
+
+def _type_of(kinds: set[str]) -> str:
+    """In OGR's words."""
+    single = {kind.removeprefix("MULTI") for kind in kinds}
+    if single == {"POLYGON"}:
+        return "MultiPolygon" if "MULTIPOLYGON" in kinds else "Polygon"
+    return (
+        {"POINT": "Point", "LINESTRING": "LineString"}.get(next(iter(single)), "Unknown")
+        if len(single) == 1
+        else ("Unknown")
+    )
+
+
+def _pair(names: Sequence[str], filled: Sequence[Sequence[str]]) -> ShapeColumns | None:
+    """Two columns of numbers whose names differ only in the word for east and north: X_COORD and Y_COORD."""
+    words = [tuple(re.findall(r"[a-z]+|\d+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())) for name in names]
+    numeric = [bool(cells) and sum(_is_number(cell) for cell in cells) >= _SEEN * len(cells) for cells in filled]
+    for east, name in enumerate(words):
+        for place, word in enumerate(name):
+            if word not in _EAST or not numeric[east]:
+                continue
+            for north, other in enumerate(words):
+                if (
+                    numeric[north]
+                    and len(other) == len(name)
+                    and other[place] in _NORTH
+                    and other[:place] + other[place + 1 :] == name[:place] + name[place + 1 :]
+                ):
+                    return ShapeColumns("pair", (east, north), "Point", None)
+    return None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _bytes(cell: str) -> bytes:
+    try:
+        return bytes.fromhex(cell.strip().removeprefix("\\x"))
+    except ValueError:
+        return b""
+
+
+def build(found: ShapeColumns, columns: Sequence[Any], first_row: int) -> tuple[npt.NDArray[Any], list[int], list[int]]:
+    """(ISO WKB or None for each row, rows whose shape could not be read, those among them cut by a spreadsheet).
+
+    ``columns`` are Arrow's, ``first_row`` the ``row_no`` of their first cell.
+    """
+    if found.how == "pair":
+        east, north = (np.array([_number(cell) for cell in column.to_pylist()]) for column in columns)
+        points = shapely.points(east, north)
+        points[np.isnan(east) | np.isnan(north)] = None
+        return shapely.to_wkb(points), [], []
+    cells = [cell if cell and not cell.isspace() else None for cell in columns[0].to_pylist()]
+    there = np.array([cell is not None for cell in cells], dtype=bool)
+    if found.how == "wkb":
+        shapes = _parsed(shapely.from_wkb, [None if cell is None else _bytes(cell) for cell in cells])
+    else:
+        texts = [None if cell is None else cell.partition(";")[2] if "=" in cell[:12] else cell for cell in cells]
+        shapes = _parsed(shapely.from_wkt, texts)
+    gone = np.flatnonzero(there & shapely.is_missing(shapes)).tolist()
+    cut = [at + first_row for at in gone if len(cells[at] or "") >= LONGEST_CELL - 1]
+    return shapely.to_wkb(shapes, flavor="iso", output_dimension=4), [at + first_row for at in gone], cut
+
+
+def _parsed(parse: Callable[..., Any], values: Sequence[Any]) -> npt.NDArray[Any]:
+    """None for what is no shape. GEOS has no curves in text: one is lost, and named, like a shape that is no shape."""
+    try:
+        return np.asarray(parse(values, on_invalid="ignore"), dtype=object)
+    except NotImplementedError:
+        return np.concatenate([_parsed(parse, [value]) if len(values) > 1 else [None] for value in values])
+
+
+def _number(cell: str | None) -> float:
+    try:
+        number = float(cell or "nan")
+    except ValueError:
+        return float("nan")
+    return number if np.isfinite(number) else float("nan")
+
+
+def cut_sentence(rows: list[int]) -> str:
+    return (
+        f"Shapes that were cut at {LONGEST_CELL:,} characters, the most that a cell of a spreadsheet holds, and are "
+        f"lost: {len(rows):,} ({name_rows(rows)}); send the parcels as a map file."
+    )
