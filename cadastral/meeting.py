@@ -148,7 +148,7 @@ def settle(settings: Settings, connection: Connection, town: Town, replaced: Map
 
 
 def settle_rollback(connection: Connection, town: Town, restored: Mapping[str, Restored]) -> None:
-    """The same after a rollback. Of a record that came back it is not known who is protected: its persons are dropped."""
+    """The same after a rollback. Of a record that came back nobody knows who is protected: its persons are dropped."""
     records = restored.get(ASSESSMENTS.table)
     if records:
         forget_persons(connection, town.cousub_fips, records.live.versions["uid"][records.lineage.kept[:, 1]])

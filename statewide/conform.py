@@ -37,7 +37,8 @@ _SHORT_NUMBER = r"^[+-]?[0-9]{1,9}(\.[0-9]{0,6})?$"
 _LARGE = 2.0**31
 """The database keeps whole numbers below this."""
 _DAY = re.compile(
-    r"(?P<day>\d{1,2}/\d{1,2}/\d{4}|\d{4}([-/])\d{1,2}\2\d{1,2}|\d{8})([T ][\d:.+ -]*([AP]M|Z)?)?",
+    r"((\d{1,2})/(\d{1,2})/(\d{4})|(\d{4})([-/])(\d{1,2})\6(\d{1,2})|(\d{4})(\d\d)(\d\d))"
+    r"([T ][\d:.+ -]*([AP]M|Z)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _MILLISECONDS = 1e10
@@ -239,9 +240,10 @@ def _date_from_text(text: str) -> dt.date:
     found = _DAY.fullmatch(text)
     if not found:
         raise ValueError(text)
-    day = found["day"]
-    form = "%m/%d/%Y" if day[-5:-4] == "/" else {"-": "%Y-%m-%d", "/": "%Y/%m/%d"}.get(day[4], "%Y%m%d")
-    return dt.datetime.strptime(day, form).date()
+    month, day, year = (
+        found.group(2, 3, 4) if found[2] else found.group(7, 8, 5) if found[5] else found.group(10, 11, 9)
+    )
+    return dt.date(int(year), int(month), int(day))
 
 
 def _boolean(value: Any) -> bool:

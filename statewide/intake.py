@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points, version
+from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -390,7 +390,7 @@ class _Walk:
             if self.dataset.table in self.standard.checks["LIVE_ROW_HELD"].datasets:
                 waiting = rows.conformed.filter(np.isin(rows.row_no, list(held)))
                 lineage = keep_live(lineage, live, staged, waiting)
-            became = Succession() if blocking else succession(live, staged, lineage, self.standard)
+            became = Succession() if blocking else succession(live, staged, lineage, self.standard, self.dataset.label)
         with self.clock.step("score"):
             name, year = self.dataset.table, self.request.year
             scored = score_input(
@@ -549,6 +549,7 @@ class _Walk:
             accepted=dict(self.request.accept),
             isolation=arrived.reading.isolation,
             lineage=summary["lineage"],
+            lineage_examples=verdict.succession.examples,
             score=found,
             completeness=verdict.completeness,
             against=verdict.against,
@@ -617,7 +618,7 @@ def tell_the_rooms(settings: Settings, datasets: Sequence[Dataset], town: Town, 
     delivery, also at one that changes nothing.
     """
     behind = {}
-    for entry in sorted(entry_points(group="statewide.after_publication"), key=lambda point: point.name):
+    for entry in _listeners():
         try:
             for dataset in datasets:
                 entry.load()(settings, dataset.table, town, say)
@@ -626,6 +627,12 @@ def tell_the_rooms(settings: Settings, datasets: Sequence[Dataset], town: Town, 
         except Exception as error:
             behind[entry.name] = keep_trace(settings.home, error)
     return behind
+
+
+@functools.cache
+def _listeners() -> list[EntryPoint]:
+    """Who wants to know of a publication, by name; looked up once, for that reads every installed package."""
+    return sorted(entry_points(group="statewide.after_publication"), key=lambda point: point.name)
 
 
 def _require_sense(standard: Standard, datasets: Sequence[Dataset], request: Request) -> None:

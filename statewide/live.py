@@ -61,16 +61,10 @@ class Live:
         return len(self.versions)
 
     def boxes(self) -> Shapes:
-        """The box around each live shape, to an eighth of a foot: as PostGIS keeps it beside the shape."""
-        # Each box is made once, not once per corner: that would unpack every shape four times.
-        query = sql.SQL(
-            "SELECT string_agg(float8send(ST_XMin(b)) || float8send(ST_YMin(b)) || float8send(ST_XMax(b))"
-            " || float8send(ST_YMax(b)), ''::bytea) FROM ({} OFFSET 0) AS boxes (b)"
-        ).format(self._select([sql.SQL("Box2D(geom)")], order=False))
-        with self.connection.cursor(binary=True) as cursor:
-            row = cursor.execute(query).fetchone()
-        corners = np.frombuffer(row[0] or b"" if row else b"", dtype=">f8").astype(float).reshape(-1, 4)
-        found: Shapes = shapely.box(*corners.T)
+        """The box around each live shape."""
+        data = self.total(sql.SQL("string_agg(box_send(geom::box), ''::bytea)"))
+        corners = np.frombuffer(data or b"", dtype=">f8").astype(float).reshape(-1, 4)
+        found: Shapes = shapely.box(*corners[:, [2, 3, 0, 1]].T)  # PostgreSQL's box begins with its upper corner
         return found
 
     def column(self, name: str) -> npt.NDArray[np.object_]:

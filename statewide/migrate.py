@@ -7,8 +7,10 @@ or two, and then see the new views whole.
 
 from __future__ import annotations
 
+import time
 from importlib import resources
 
+import psycopg
 from psycopg import sql
 
 from statewide.database import API, LOADER, OWNER, RESTRICTED, Connection, connect, read_sql, run_text
@@ -29,6 +31,18 @@ def initialise(settings: Settings) -> list[str]:
     Raises:
         DatabaseUnavailable: PostgreSQL does not answer.
     """
+    for wait in (0.1, 0.3, 1.0, 3.0):
+        # Roles belong to the whole cluster, the lock to one database: another database's `init` may come between.
+        try:
+            return _initialise(settings)
+        except psycopg.errors.InternalError as error:
+            if "concurrently updated" not in str(error):
+                raise
+            time.sleep(wait)
+    return _initialise(settings)
+
+
+def _initialise(settings: Settings) -> list[str]:
     standard = load_standard()
     with connect(settings, OWNER) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

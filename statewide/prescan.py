@@ -23,6 +23,12 @@ from statewide.reading_limits import MIB, Unusable
 from statewide.sniff import GDB_FIRST_TABLE, READABLE
 
 _SQL_SECONDS = 30.0
+_MOST_LAYERS = 200
+_MOST_TESTS = 500  # of columns in one query
+_WHOLE_NUMBER = re.compile(r"(TINY|SMALL|MEDIUM|BIG)?INT|BOOL")
+_NUMBER = re.compile(r"DOUBLE|FLOAT|REAL")
+_MISPLACED = "Values in column {} that are not of its kind, and come back changed or empty: {:,}."
+_CUT = "Texts in column {} that hold a NUL character and are cut there: {:,}."
 
 _Bytes = npt.NDArray[np.uint8]
 _Bools = npt.NDArray[np.bool_]
@@ -93,7 +99,7 @@ def _geopackage(path: Path) -> Prescan:
             _count_geopackage(database, found)
         finally:
             database.close()
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise Unusable("is a damaged GeoPackage; export it again") from error
     return found
 
@@ -119,6 +125,10 @@ def _count_geopackage(database: sqlite3.Connection, found: Prescan) -> None:
     if "gpkg_geometry_columns" in tables:
         columns = dict(database.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall())
     listed = [name for (name,) in database.execute("SELECT table_name FROM gpkg_contents") if name in tables]
+    if not listed:
+        raise Unusable("is a GeoPackage without its list of layers; export it again")
+    if len(listed) > _MOST_LAYERS:
+        raise Unusable(f"holds more than {_MOST_LAYERS} layers; send the parcels alone")
     for name in listed:
         shape = f"count({_quoted(columns[name])})" if name in columns else "0"
         query = f"SELECT count(*), {shape} FROM {_quoted(name)} NOT INDEXED"  # noqa: S608 - quoted as SQLite wants it
@@ -129,6 +139,32 @@ def _count_geopackage(database: sqlite3.Connection, found: Prescan) -> None:
             found.counts[name] = Count(None, None, f"not counted: {why}")
         else:
             found.counts[name] = Count(rows, shapes if name in columns else None, "SELECT count(*)")
+            found.warnings += _values_of_another_kind(database, name, columns.get(name))
+
+
+def _values_of_another_kind(database: sqlite3.Connection, table: str, shape: str | None) -> list[str]:
+    """SQLite keeps any value in any column; GDAL makes 0 of a word in a column of numbers, and says nothing."""
+    wanted = []
+    for _, name, declared, *_ in database.execute(f"PRAGMA table_info({_quoted(table)})"):
+        kind = declared.upper()
+        column = _quoted(name)
+        if name == shape:
+            continue
+        if _WHOLE_NUMBER.match(kind):
+            wanted.append((name, f"typeof({column}) IN ('text', 'blob', 'real')", _MISPLACED))
+        elif _NUMBER.match(kind):
+            wanted.append((name, f"typeof({column}) IN ('text', 'blob')", _MISPLACED))
+        elif kind.startswith("TEXT"):
+            wanted.append((name, f"typeof({column}) = 'blob'", _MISPLACED))
+            wanted.append((name, f"instr({column}, char(0)) > 0 AND typeof({column}) = 'text'", _CUT))
+    said = []
+    for first in range(0, len(wanted), _MOST_TESTS):
+        some = wanted[first : first + _MOST_TESTS]
+        tests = ", ".join(f"sum({test})" for _, test, _ in some)
+        query = f"SELECT {tests} FROM {_quoted(table)} NOT INDEXED"  # noqa: S608 - quoted as SQLite wants it
+        counts = database.execute(query).fetchone()
+        said += [sentence.format(name, count) for (name, _, sentence), count in zip(some, counts, strict=True) if count]
+    return said
 
 
 def _quoted(name: str) -> str:
@@ -177,6 +213,7 @@ class _GeoJsonScan:
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self.features = 0
+        self._commas = 0
         self.shapes = 0
         self.big_number = False
         self._type: str | None = None
@@ -194,6 +231,8 @@ class _GeoJsonScan:
                 break
         if ended_at is None:
             raise Unusable("is cut off in the middle; export and send it again")
+        if self._commas:  # what is no feature stands in the list all the same, and GDAL passes over it
+            self.features = self._commas + 1
         if re.compile(rb"\s*\Z").match(self._data, ended_at + 1) is None:
             raise Unusable("holds several JSON documents one after the other; export it as one feature collection")
         if self._type != "FeatureCollection":
@@ -218,6 +257,7 @@ class _GeoJsonScan:
             opens, closes = opens[:stop], closes[:stop]
         in_features = self._feature_ranges(start, data, opens, closes, depth)
         self.features += int(((data == 0x7B) & opens & (depth == 3) & in_features).sum())
+        self._commas += int(((data == 0x2C) & ~in_text & (depth == 2) & in_features).sum())
         self._look_at_members(start, depth, in_features)
         self._look_for_big_numbers(data, in_text)
         self._depth = int(depth[-1])
@@ -280,6 +320,8 @@ class _GeoJsonScan:
                 self.shapes += bool(value == b"{" and depth[at] == 3 and in_features[at])
             elif name == b"type":
                 if depth[at] == 1 and value != b"{":
+                    if self._type is not None:
+                        raise Unusable("says twice of what type it is; export it again")
                     self._type = _text(value)
             elif value == b"{":
                 self._check_crs(match.end() - 1)
@@ -529,7 +571,25 @@ def _filegdb(path: Path) -> Prescan:
             continue
         if version in (3, 4):
             found.counts[name] = Count(rows, None, "row count in the header of the table")
+            if again := _rows_in_one_place(table.with_suffix(".gdbtablx")):
+                found.warnings.append(f"Rows of {name} that are only another row once more: {again:,}.")
     return found
+
+
+def _rows_in_one_place(index: Path) -> int:
+    """How many offsets of a .gdbtablx repeat an earlier one."""
+    try:
+        with index.open("rb") as file:
+            version, blocks, _, width = struct.unpack("<LLLL", file.read(16))
+            data = np.frombuffer(file.read(blocks * 1024 * width), dtype=np.uint8)
+    except (OSError, struct.error):
+        return 0
+    if version != 3 or not 4 <= width <= 6:
+        return 0
+    cells = data[: len(data) // width * width].reshape(-1, width).astype(np.int64)
+    offsets = (cells << np.arange(0, 8 * width, 8)).sum(axis=1)
+    offsets = offsets[offsets > 0]
+    return len(offsets) - len(np.unique(offsets))
 
 
 def _gdb_catalogue(path: Path) -> dict[int, str]:

@@ -70,8 +70,10 @@ def count_gml_members(path: Path) -> dict[str | None, tuple[int, int]]:
     inside = 0  # how deep in a feature
     shaped = False
 
-    def start(name: str, _: dict[str, str]) -> None:
+    def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal inside, shaped
+        if name in _GML_MEMBERS and any(key.endswith(":href") for key in attributes):
+            raise Unusable("points to features that lie elsewhere; export them into the file")
         if inside and not shaped and _GML_SHAPE.fullmatch(name):
             shaped = True
             shapes[elements[inside - 1]] += 1

@@ -49,6 +49,8 @@ def serve(request: dict[str, Any]) -> None:
             result = _work(request, out, limits)
     except Unusable as unusable:
         result = {"refused": str(unusable)}
+    except UnicodeDecodeError:
+        result = {"refused": "has names that are not UTF-8 text; export it again in UTF-8"}
     except MemoryError:
         result = {"refused": "needs more memory to read than a delivery may use; split it"}
     for copy in out.glob("copy*"):

@@ -198,7 +198,9 @@ def _areas(batch: Any, shape_at: int | None) -> Any:
 
     shapes = shapely.from_wkb(batch.column(shape_at).to_pylist(), on_invalid="ignore")
     lines = (shapely.get_type_id(shapes) == 1) & shapely.is_closed(shapes) & (shapely.get_num_coordinates(shapes) > 3)
-    classes = [name or "" for name in batch.column("SubClasses").to_pylist()]
+    classes = [
+        (name or b"").decode("ascii", "replace") for name in batch.column("SubClasses").cast("binary").to_pylist()
+    ]
     lines &= [not name or (name.endswith("line") and "Spline" not in name) for name in classes]
     corners, of_line = shapely.get_coordinates(shapes[lines], return_index=True)
     shapes[lines] = shapely.polygons(shapely.linearrings(corners, indices=of_line))

@@ -17,8 +17,8 @@ class Limits:
     A file geodatabase is a folder of about eight files a table, hence the many entries; a .dbf is mostly blanks
     and shrinks thirty to sixty fold, hence the ratio. 200,000 parcels take one to three seconds, as GeoJSON, the
     slowest, some twenty: a file that needs three minutes of processor time plays with its reader. The whole State has
-    some 1.3 million parcels: a shapefile of more than five million records is none of a town. Address space is not
-    memory in use: Python, Arrow and GDAL reserve more than 1 GiB of it before the first row.
+    some 1.3 million parcels: a shapefile of more than five million records is none of a town. ``memory_bytes`` is
+    what the reader may fill: 200,000 parcels take a quarter of it at most. Address space is more, for files are mapped.
     """
 
     delivery_bytes: int = 1024 * MIB
@@ -28,7 +28,8 @@ class Limits:
     datasets: int = 50
     records: int = 5_000_000
     sidecar_bytes: int = 64 * 1024
-    memory_bytes: int = 4096 * MIB
+    memory_bytes: int = 1280 * MIB
+    address_bytes: int = 4096 * MIB
     output_bytes: int = 4096 * MIB
     cpu_seconds: int = 180
     wall_seconds: int = 240

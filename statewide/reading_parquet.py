@@ -57,6 +57,8 @@ def read_parquet(dataset: Dataset, out: Path, *, shapes: bool) -> dict[str, Any]
                 columns = [_unpacked(batch.column(at)) for at in places]
                 found = None if shape_at is None else _unpacked(batch.column(shape_at)).cast(pa.binary())
                 table.add(columns, found, len(batch))
+    except MemoryError:  # also one of Arrow's own exceptions
+        raise
     except (pa.ArrowException, OSError) as error:
         raise Unusable("is a damaged Parquet file; export it again") from error
     except CurvesFound as error:

@@ -187,12 +187,12 @@ def _find_maps(members: list[Member], limits: Limits, shapes: bool) -> list[Map]
                 incomplete.append(
                     Unusable(f"comes without {name}.shp, which holds the shapes of {name}.dbf; send all the parts")
                 )
-    for name, path in loose.items():
-        if (suffix := name.suffix.lower()) in MAP_FILES | ANY_FILES:
+    for inside, path in loose.items():
+        if (suffix := inside.suffix.lower()) in MAP_FILES | ANY_FILES:
             try:
-                maps.append(Map(_kind_inside(path, limits), name.stem, {"": path}))
+                maps.append(Map(_kind_inside(path, limits), inside.stem, {"": path}))
             except Unusable as unusable:
-                unusable = Unusable(f"holds {printable(name.name)}, which {unusable}")
+                unusable = Unusable(f"holds {printable(inside.name)}, which {unusable}")
                 if suffix in MAP_FILES:
                     raise unusable from unusable.__cause__
                 refused.append(unusable)
@@ -255,9 +255,10 @@ def _stage(found: Map, folder: Path, packed: Path, limits: Limits) -> None:
     if found.kind == "filegdb":
         found.staged = folder / "delivery.gdb"
         found.staged.mkdir()
+        loud = GDB_FIRST_TABLE not in found.parts  # an old zip program wrote all names in capitals
         for name, path in found.parts.items():
             if safe_gdb_name(name):
-                _place(path, found.staged / name, packed)
+                _place(path, found.staged / (name.lower() if loud else name), packed)
     elif found.kind in _STAGED_NAMES:
         found.staged = folder / _STAGED_NAMES[found.kind]
         _place(found.parts[""], found.staged, packed)

@@ -121,7 +121,7 @@ def _restore(
     wanted = _wanted(connection, table, town, to)
     live = Live(connection, table, town.cousub_fips, follows(table, tuple(dataset.derived)))
     lineage = _by_identifier(live, wanted)
-    became = succession(live, wanted.staged, lineage, standard)
+    became = succession(live, wanted.staged, lineage, standard, dataset.label)
     count, area = len(wanted.uids), float(wanted.staged.areas.sum())
     counts = lineage.counts()
     differs = counts["added"] or counts["changed"] or counts["removed"]

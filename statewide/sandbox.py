@@ -110,7 +110,8 @@ def runtime_paths() -> list[Path]:
 
 def _limit(limits: Limits) -> str:
     for what, most in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_DATA, limits.memory_bytes),
+        (resource.RLIMIT_AS, limits.address_bytes),
         (resource.RLIMIT_FSIZE, limits.output_bytes),
         (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_NOFILE, 512),

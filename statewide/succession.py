@@ -6,8 +6,8 @@ delivery has nothing to succeed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,6 +30,7 @@ Kinds = npt.NDArray[np.object_]
 
 _NONE = -1
 _MOST = 0.5
+_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,18 @@ class Relation:
 
 @dataclass(frozen=True)
 class Succession:
-    """The relations of a delivery; `counts` has split parcels, results of mergers, and rows of every other kind."""
+    """The relations of a delivery; `counts` has split parcels, results of mergers, and rows of every other kind.
+
+    `examples` are some of each kind in words.
+    """
 
     relations: Sequence[Relation] = ()
-    counts: dict[Kind, int] | None = None
+    counts: Mapping[Kind, int] = field(default_factory=dict)
+    examples: Mapping[str, list[str]] = field(default_factory=dict)
 
     def by_kind(self) -> dict[str, int]:
         """Kinds that occur, in their fixed order, with their counts."""
-        return {kind: count for kind in get_args(Kind) if (count := (self.counts or {}).get(kind, 0))}
+        return {kind: self.counts[kind] for kind in get_args(Kind) if self.counts.get(kind)}
 
 
 @dataclass(frozen=True)
@@ -76,17 +81,19 @@ class _Side:
         return cls(lot, shapes[first], rows)
 
 
-def succession(live: Live, staged: Staged, lineage: Lineage, standard: Standard) -> Succession:
-    """Say of every row that is not unchanged what became of it, or where it came from."""
+def succession(live: Live, staged: Staged, lineage: Lineage, standard: Standard, label: str) -> Succession:
+    """Say of every row that is not unchanged what became of it, or where it came from.
+
+    Args:
+        label: field by which a reader knows a row.
+    """
     pairs = len(lineage.changed)
     if not len(live) or not (pairs + len(lineage.added) + len(lineage.removed)):
         return Succession()
     table = live.table
     old_places = np.concatenate([lineage.changed[:, 1], lineage.removed])
     new_places = np.concatenate([lineage.changed[:, 0], lineage.added])
-    values = [
-        field.name for field in table.base_fields if field.unit == "USD" and field.name in staged.rows.column_names
-    ]
+    values = [each.name for each in table.base_fields if each.unit == "USD" and each.name in staged.rows.column_names]
     names = [*table.match_on, *values]
     old_columns, old_shapes = live.columns(old_places, names)
     rows = staged.rows.select(names).take(pa.array(new_places[:pairs]))
@@ -121,7 +128,8 @@ def succession(live: Live, staged: Staged, lineage: Lineage, standard: Standard)
     for each in relations:
         if each.kind not in ("split", "merged"):
             counts[each.kind] = counts.get(each.kind, 0) + 1
-    return Succession([_placed(each, old_places, new_places) for each in relations], counts)
+    placed = [_placed(each, old_places, new_places) for each in relations]
+    return Succession(placed, counts, _examples(placed, live, staged, label))
 
 
 def _placed(relation: Relation, old_places: Indices, new_places: Indices) -> Relation:
@@ -229,6 +237,31 @@ def _rest(land: _Land, told: Sequence[Relation], kinds: Kinds) -> Iterator[Relat
 def _best(lot: Indices, share: Floats) -> dict[int, int]:
     """The edge with most of a lot's land, where there is one with more than half of it."""
     return {int(lot[edge]): int(edge) for edge in np.flatnonzero(share > _MOST)}
+
+
+def _examples(relations: Sequence[Relation], live: Live, staged: Staged, label: str) -> dict[str, list[str]]:
+    """Some of each kind in words, by what the town calls its rows: ``12-4 → 12-4, 12-4A``."""
+    groups: dict[str, dict[tuple[int, int], list[Relation]]] = {}
+    for each in relations:
+        key = (each.old if each.kind != "merged" else _NONE, each.new if each.kind != "split" else _NONE)
+        of_kind = groups.setdefault(each.kind, {})
+        if key in of_kind or len(of_kind) < _EXAMPLES:
+            of_kind.setdefault(key, []).append(each)
+    told = [each for of_kind in groups.values() for group in of_kind.values() for each in group]
+    old = np.unique([each.old for each in told if each.old != _NONE]).astype(np.int64)
+    (labels,), _ = live.columns(old, (label,)) if len(old) else ([np.array([], dtype=object)], None)
+    earlier = dict(zip(old.tolist(), labels.tolist(), strict=True))
+    later = staged.text(label) if told else ()
+
+    def names(of: Any, places: Iterable[int]) -> str:
+        return ", ".join(of[place] or "without a number" for place in dict.fromkeys(places))
+
+    def words(kind: str, group: list[Relation]) -> str:
+        before = names(earlier, (each.old for each in group)) if kind != "new" else ""
+        after = names(later, (each.new for each in group)) if kind != "retired" else ""
+        return " → ".join(dict.fromkeys(side for side in (before, after) if side))
+
+    return {kind: [words(kind, group) for group in of_kind.values()] for kind, of_kind in groups.items()}
 
 
 def record_succession(live: Live, found: Succession, uids: Digests, submission_id: str) -> None:

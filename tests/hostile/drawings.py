@@ -98,7 +98,7 @@ def _tab(bait: Bait) -> Iterator[Entry]:
             Read(0, counted=3, broken=(1, 2, 3), said="GDAL") if suffix == "id" else Refused("damaged"),
         )
     count = whole | {"parcels.dat": patched(whole["parcels.dat"], (4, struct.pack("<L", 2)))}
-    yield Entry("dat says two.zip", zip_of(count), Read(2, counted=3, said="has room for"))
+    yield Entry("dat says two.zip", zip_of(count), Read(2, counted=3, broken=(3,), said="has room for"))
     more = whole | {"parcels.dat": patched(whole["parcels.dat"], (4, struct.pack("<L", 2**31 - 1)))}
     yield Entry("dat says 2^31.zip", zip_of(more), Read(3, counted=3, said="has room for"))
     seamless = b'!table\n!version 100\n!charset WindowsLatin1\n\nDefinition Table\n  Type NATIVE Charset "WindowsLatin1"\n  Fields 1\n    Table Char (254) ;\nbegin_metadata\n"\\IsSeamless" = "TRUE"\nend_metadata\n'

@@ -75,7 +75,7 @@ def _tables() -> Iterator[Entry]:
     yield spoiled("table says 500", Read(1000, counted=500), table=patched(data, (4, struct.pack("<L", 500))))
     yield spoiled(
         "table says 2000",
-        Read(1000, counted=2000, broken=tuple(range(1001, 2001))),
+        Read(1000, counted=2000, said="declares only 1000", broken=tuple(range(1001, 2001))),
         table=patched(data, (4, struct.pack("<L", 2000))),
     )
     gone = bytearray(rows)
@@ -88,7 +88,7 @@ def _tables() -> Iterator[Entry]:
     beyond = patched(rows, (16, b"\xff" * width))
     yield spoiled("a row beyond the end", Read(999, counted=1000, said=".", broken=(1,)), index=beyond)
     alias = rows[:16] + rows[16 : 16 + width] * 1000 + rows[16 + 1000 * width :]
-    yield spoiled("all rows in one place", Read(1000, said="one place|same"), index=alias)
+    yield spoiled("all rows in one place", Read(1000, said="another row once more"), index=alias)
     places = [int.from_bytes(rows[16 + n * width : 16 + (n + 1) * width], "little") for n in range(3)]
     long = patched(data, (places[1], b"\xff\xff\xff\x7f"))
     yield spoiled("a row of 2^31 bytes", Read(999, counted=1000, said=".", broken=(2,)), table=long)

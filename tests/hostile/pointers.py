@@ -71,9 +71,9 @@ def _commands(bait: Bait) -> Iterator[Entry]:
     inside = json.loads(gdalg(bait.secret)) | {"features": [feature()]}
     yield Entry("gdalg with features.geojson", json.dumps(inside).encode(), said)
     twice = geojson()[:-1] + b', "type":"gdal_streamed_alg","command_line":"gdal vector pipeline ! read /etc/passwd"}'
-    yield Entry("gdalg after a collection.geojson", twice, said)
+    yield Entry("gdalg after a collection.geojson", twice, Refused("twice"))
     first = b'{"type":"gdal_streamed_alg","command_line":"gdal vector pipeline ! read /etc/passwd",' + geojson()[1:]
-    yield Entry("gdalg before a collection.geojson", first, said)
+    yield Entry("gdalg before a collection.geojson", first, Refused("twice"))
 
 
 def _services(bait: Bait) -> Iterator[Entry]:

@@ -56,7 +56,7 @@ def _lines() -> Iterator[Entry]:
     yield Entry(
         "commas at the ends of lines.csv",
         csv(*trailing),
-        Read(said="names 3 columns of 5", columns=("id", "street", "column_4", "column_5")),
+        Read(columns=("id", "street")),
     )
     yield Entry("commas and nothing else.csv", b"," * 100 + b"\n" + b"," * 100 + b"\n", Refused("not|without"))
     yield Entry("a million commas.csv", csv() + b"," * 1_000_000 + b"\n", Read(4, said="beyond the header", empty=1))
@@ -152,7 +152,7 @@ def _headers() -> Iterator[Entry]:
     wide = ",".join(f"c{n}" for n in range(3000))
     yield Entry("three thousand columns.csv", csv(*[",".join("7" * 3000)] * 3, header=wide), Read(), shapes=False)
     yield Entry(
-        "a name of 100 KB.csv", csv(*rows, header=f"id,street,{'v' * 100_000}"), Refused("not a map file"), shapes=False
+        "a name of 100 KB.csv", csv(*rows, header=f"id,street,{'v' * 100_000}"), Refused("names are no names"), shapes=False
     )
     yield Entry(
         "header longer than the lines.csv",

@@ -98,7 +98,7 @@ def _kml_shapes() -> Iterator[Entry]:
         ("words", "here there", Read(4, lost=1, said="[Ss]hape", empty=1)),
         ("NaN", "nan,nan 1,1 2,2 nan,nan", Read(4, lost=1, said="[Ss]hape", empty=1)),
         ("one number", "1", Read(4, lost=1, said="[Ss]hape", empty=1)),
-        ("nothing", "", Read(4, empty=1)),
+        ("nothing", "", Read(4, lost=1, said="without the shape", empty=1)),
         ("not closed", "0,0 1,0 1,1 0,1", Read(4, said="closed")),
         ("two points", "0,0 1,1 0,0", Read(4)),
         ("out of range", "500,95 501,95 501,96 500,95", Read(4)),
@@ -139,7 +139,7 @@ def _gml(bait: Bait) -> Iterator[Entry]:
         attributes = f' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="{location}"'
         yield Entry(f"schema {how}.gml", gml(attributes=attributes), Read(cells=ids))
     link = f'<gml:featureMember xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="{bait.url}/f.gml#1"/>'
-    yield Entry("a member from the net.gml", gml(*(gml_member(n) for n in range(3)), link), Read(3, counted=4))
+    yield Entry("a member from the net.gml", gml(*(gml_member(n) for n in range(3)), link), Refused("lie elsewhere"))
     shape = f'<t:other xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="file://{bait.secret}"/>'
     yield Entry("a property from a file.gml", gml(*(gml_member(n, more=shape) for n in range(3))), Read(cells=ids))
     yield Entry(
@@ -195,8 +195,8 @@ def _gml_shapes() -> Iterator[Entry]:
     for how, coordinates, verdict in (
         ("words", "here there", lost),
         ("NaN", "nan,nan 1,1 2,2 nan,nan", Read(4, empty=0)),
-        ("one number", "1", Read(3, counted=4, said="GDAL")),
-        ("nothing", "", Read(4, empty=1)),
+        ("one number", "1", Read(3, counted=4, lost=1, said="GDAL")),
+        ("nothing", "", Read(4, lost=1, said="without the shape", empty=1)),
         ("not closed", "0,0 1,0 1,1 0,1", Read(4, said="closed")),
         ("1e400", "1e400,0 1,0 1,1 1e400,0", Read(4, empty=0)),
     ):
@@ -222,5 +222,5 @@ def _gml_shapes() -> Iterator[Entry]:
     yield Entry(
         "an odd number of numbers.gml",
         gml(*(gml_member(n) for n in range(3)), gml_member(3).replace(polygon, odd)),
-        Read(3, counted=4, said="GDAL"),
+        Read(3, counted=4, lost=1, said="GDAL"),
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import shapely
 
@@ -90,7 +93,7 @@ def three_redrawn_as_two(fabric: Fabric) -> None:
 
 
 def moved(fabric: Fabric) -> None:
-    draw(fabric, 63, shapely.transform(fabric.shapes[63], lambda xy: xy + [3.0, 4.0]))
+    draw(fabric, 63, shapely.transform(fabric.shapes[63], lambda xy: xy + np.array([3.0, 4.0])))
 
 
 def renumbered_and_redrawn(fabric: Fabric) -> None:
@@ -162,6 +165,9 @@ def test_what_became_of_a_parcel_is_told_and_kept(
     outcome = deliver(fabric)
     assert outcome.summary["outcome"] == "published"
     assert outcome.summary["lineage"] == counts
+    report = json.loads((Path(outcome.summary["report"]) / "report.json").read_text())
+    assert {kind: told["count"] for kind, told in report["lineage"].items()} == counts
+    assert all(told["examples"] for told in report["lineage"].values())
     assert relations(settings) == expected
 
 
@@ -194,4 +200,8 @@ def test_a_split_and_a_merger_are_said_once_each_with_a_shared_reason_kept_apart
     split(fabric)
     draw(fabric, 62, lot(6, 7, 2))
     fabric.drop([63])
-    assert deliver(fabric).summary["lineage"] == {"split": 1, "merged": 1}
+    outcome = deliver(fabric)
+    assert outcome.summary["lineage"] == {"split": 1, "merged": 1}
+    report = json.loads((Path(outcome.summary["report"]) / "report.json").read_text())
+    assert report["lineage"]["split"]["examples"] == ["1-1 → 1-1, 1-1A"]
+    assert report["lineage"]["merged"]["examples"] == ["8-7, 8-8 → 8-7"]
