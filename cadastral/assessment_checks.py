@@ -164,6 +164,20 @@ def match_lost(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingL
         log.add("MATCH_LOST", share=plain_share(now), before=plain_share(before))
 
 
+def records_lost(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+    """Would parcels that come alone lose the records that the live ones meet?"""
+    records = _live_links(live)
+    if "assessment" in live.along or not len(records):
+        return
+    limits = log.check("MATCH_LOST").limits
+    placed = "SELECT count(*) FROM cadastral.assessment_place WHERE cousub_fips = %s"
+    row = live.connection.execute(placed, [live.cousub_fips]).fetchone()
+    before = (row[0] if row else 0) / len(records)
+    now = float(_meets(records, staged.rows.column("cama_link_normalized")).mean())
+    if before >= limits["before_min"] and now < limits["share_min"]:
+        log.add("MATCH_LOST", share=plain_share(now), before=plain_share(before))
+
+
 def older_roll(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Was the file sent for an earlier year than the one that is live?"""
     query = "SELECT year FROM statewide.publication WHERE dataset = %s AND cousub_fips = %s AND year > %s"

@@ -60,7 +60,7 @@ def _separator(rows: Rows, left: np.ndarray[Any, Any], right: np.ndarray[Any, An
     first = pa.array([rows.index_of(int(number)) for number in left])
     second = pa.array([rows.index_of(int(number)) for number in right])
     for column in rows.source.column_names:
-        if column == "row_no" or column in rows.crosswalk.withheld:
+        if column == "row_no" or column in rows.crosswalk.withheld or column in rows.crosswalk.unmapped:
             continue
         values = rows.source.column(column)
         here, there = set(values.take(first).to_pylist()), set(values.take(second).to_pylist())
@@ -196,7 +196,7 @@ def ids_replaced(live: Live, staged: Staged, rows: Rows, town: Town, log: Findin
 
 
 def moved(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """How far have parcels moved that are in both, by number? Only numbers that are unique on both sides count."""
+    """How many parcels that are in both, by number, have moved? Only numbers that are unique on both sides count."""
     limits = log.check("MOVED").limits
     here, there = _unique_in_both(staged.text("parcel_id_normalized"), live.column("parcel_id_normalized"))
     if len(here) < limits["rows_min"]:
@@ -205,8 +205,9 @@ def moved(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -
     shifts = np.zeros(len(here))
     old = live.shapes(there[redrawn]) if redrawn.any() else staged.shapes[:0]
     shifts[redrawn] = shapely.distance(shapely.centroid(staged.shapes[here[redrawn]]), shapely.centroid(old))
-    if (shift := float(np.median(shifts))) > limits["shift_ft_max"]:
-        log.add("MOVED", shift_ft=plain_number(shift, 1))
+    far = shifts > limits["shift_ft_max"]
+    if far.mean() > limits["share_max"]:
+        log.add("MOVED", share=plain_share(float(far.mean())), shift_ft=plain_number(float(np.median(shifts[far])), 1))
 
 
 def _numbers(ids: Texts, links: Texts) -> list[str | None]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from cadastral.assessments import ASSESSMENTS
-from cadastral.meeting import Submission
+from cadastral.meeting import Submission, submit_assessments
 from cadastral.meeting import submit as submit_parcels
 from cadastral.parcels import PARCELS
 from cadastral.seams import Agreement, agree, published_towns, register_lines
@@ -26,7 +26,7 @@ from statewide.crosswalk import propose
 from statewide.crs import crs_hint
 from statewide.database import connect
 from statewide.errors import EXIT_DONE, EXIT_INPUT, EXIT_PLATFORM, EXIT_REFUSED, BadArgument
-from statewide.findings import plain_count, plain_share
+from statewide.findings import FindingLog, plain_count, plain_share
 from statewide.intake import Outcome, Request
 from statewide.ledger import history as submissions
 from statewide.parallel import Failed, run_all
@@ -38,11 +38,9 @@ from statewide.workspace import workspace
 app = typer.Typer(help="Parcels: inspect, check and submit a town's file; see its history.", no_args_is_help=True)
 app.add_typer(version_commands)
 
-File = Annotated[
-    Path, typer.Argument(help="Zipped shapefile, FileGDB (zipped or not), GeoPackage or GeoJSON.", show_default=False)
-]
+File = Annotated[Path, typer.Argument(help="A town's file, in any format that can be read.", show_default=False)]
 Files = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(
         metavar="FILE...", help="One or more files of parcels, in any format that `inspect` reads.", show_default=False
     ),
@@ -111,8 +109,8 @@ def inspect(file: File, layer: Layer = None, json: Json = False) -> None:
 
 @app.command()
 def check(
-    paths: Files,
     year: Year,
+    paths: Files = None,
     town: OneTown = None,
     cama: Cama = None,
     layer: Layer = None,
@@ -123,14 +121,13 @@ def check(
 
     Example: statewide parcels check town.zip --town "New London" --year 2025 --out report
     """
-    asked = Request(paths[0], town, year, publish=False, layer=layer, out=out)
-    _take_in(_requests(paths, cama, asked), json)
+    _take_in(paths or [], cama or [], Request(Path(), town, year, publish=False, layer=layer, out=out), json)
 
 
 @app.command()
 def submit(
-    paths: Files,
     year: Year,
+    paths: Files = None,
     town: OneTown = None,
     cama: Cama = None,
     layer: Layer = None,
@@ -144,14 +141,14 @@ def submit(
     """Hand a town's parcels in. A file that the gate refuses changes nothing that is live.
 
     Several files of several towns are taken in side by side, each on its own; where they lie tells their towns.
+    The assessor's file may come along (--cama), or later on its own.
 
     Example: statewide parcels submit town.zip --town "New London" --year 2025
     """
     if accept and not reason:
         raise BadArgument('--accept needs a reason that others can read: --reason "…".')
     accepted = dict.fromkeys(accept or (), reason or "")
-    asked = Request(paths[0], town, year, layer=layer, accept=accepted, out=out)
-    _take_in(_requests(paths, cama, asked), json)
+    _take_in(paths or [], cama or [], Request(Path(), town, year, layer=layer, accept=accepted, out=out), json)
 
 
 @app.command()
@@ -213,31 +210,36 @@ def agree_line(
     emit(json, {"outcome": "ok", **vars(agreement)}, f"Recorded: {names} agreed on their line, {agreement.on}.")
 
 
-def _requests(paths: list[Path], cama: list[Path] | None, asked: Request) -> list[Request]:
+def _requests(paths: list[Path], cama: list[Path], asked: Request) -> list[Request]:
     """A request per file; what belongs to one town cannot be said of several files."""
     for option, value in (("--town", asked.town), ("--layer", asked.layer), ("--accept", asked.accept)):
         if len(paths) > 1 and value:
             raise BadArgument(f"{option} goes with one file: send this town's file alone.")
     if cama and len(cama) != len(paths):
         raise BadArgument("Give --cama once per parcel file, in the same order.")
-    rows: list[Path] | list[None] = cama or [None] * len(paths)
-    out = asked.out if len(paths) == 1 else None
-    if asked.out and not out:
+    if asked.out and len(paths) > 1:
         raise BadArgument("--out goes with one file; the reports of several stand in the platform's folder of reports.")
+    rows: list[Path] | list[None] = cama or [None] * len(paths)
     return [
         replace(asked, file=file, beside={} if row is None else {ASSESSMENTS.table: row})
         for file, row in zip(paths, rows, strict=True)
     ]
 
 
-def _take_in(requests: list[Request], as_json: bool) -> None:
+def _take_in(paths: list[Path], cama: list[Path], asked: Request, as_json: bool) -> None:
     settings = load_settings()
-    if len(requests) == 1:
-        outcome = submit_parcels(settings, requests[0], progress)
+    if len(paths) <= 1:
+        if paths:
+            outcome = submit_parcels(settings, _requests(paths, cama, asked)[0], progress)
+        elif len(cama) == 1 and asked.town:
+            outcome = submit_assessments(settings, replace(asked, file=cama[0]), progress)
+        else:
+            raise BadArgument("Give a file of parcels; or one assessor's file (--cama) and its town (--town).")
         emit(as_json, outcome.summary, _outcome_text(outcome))
         if outcome.refused:
             raise typer.Exit(EXIT_REFUSED)
         return
+    requests = _requests(paths, cama, asked)
     started = perf_counter()
 
     def told(place: int, result: dict[str, Any] | Failed) -> None:
@@ -288,6 +290,20 @@ def _one_of_many(file: Path, result: dict[str, Any] | Failed) -> str:
     )
 
 
+def _findings_text(log: FindingLog, blocked_by: list[str]) -> Iterator[str]:
+    """What refused a part or was accepted, what to mind beside last year, and the counts of all findings."""
+    for finding in log.sorted():
+        if finding.code in blocked_by:
+            yield f"  refused   {finding.code}: {finding.sentence}"
+            yield f"            {finding.fix}"
+        elif finding.severity == "BLOCK":
+            yield f"  accepted  {finding.code}: {finding.sentence}"
+        elif finding.severity == "WARN" and log.check(finding.code).level == "history":
+            yield f"  mind      {finding.code}: {finding.sentence}"
+    shown = ", ".join(f"{code} {count:,}" for code, count in log.counts().items())
+    yield f"  findings  {log.dataset}: {shown or 'none'}"
+
+
 def _outcome_text(outcome: Outcome) -> str:
     summary, rows = outcome.summary, outcome.summary["rows"]
     said = {
@@ -305,17 +321,8 @@ def _outcome_text(outcome: Outcome) -> str:
         f" {rows['unchanged']:,} unchanged",
         f"  position  EPSG:{crs['epsg']}, {crs['how']}" if crs["epsg"] else "  position  not settled",
     ]
-    for finding in outcome.log.sorted():
-        if finding.code in summary["blocked_by"]:
-            lines.append(f"  refused   {finding.code}: {finding.sentence}")
-            lines.append(f"            {finding.fix}")
-        elif finding.severity == "BLOCK":
-            lines.append(f"  accepted  {finding.code}: {finding.sentence}")
-        elif finding.severity == "WARN" and outcome.log.check(finding.code).level == "history":
-            lines.append(f"  mind      {finding.code}: {finding.sentence}")
-    counts = outcome.log.counts()
-    shown = ", ".join(f"{code} {count:,}" for code, count in counts.items())
-    lines.append(f"  findings  {shown or 'none'}")
+    for log in outcome.logs:
+        lines += _findings_text(log, summary["blocked_by"])
     lines += [f"  behind    {name}: {why}" for name, why in summary.get("behind", {}).items()]
     lines.append(f"  report    {summary['report']}/report.html")
     lines.append(f"  took      {summary['seconds']['total']:.1f} s")

@@ -8,7 +8,7 @@ join in the database.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,16 @@ def meet(
         live = _live_columns(connection, standard, town)
         if not len(live):
             return Meeting()
-        search = find_join_key(standard, live, rows.columns, town.cousub_fips)
-        return _found(standard, town, search, {ASSESSMENTS.table: ("cama", rows.columns)})
+        search = find_join_key(standard, live.select(_LIVE_COLUMNS), rows.columns, town.cousub_fips)
+        found = _found(standard, town, search, {ASSESSMENTS.table: ("cama", rows.columns)})
+        enough = standard.checks["MATCH_LOST"].limits["before_min"]
+        if search.key is None or search.key.cama_match < enough:
+            return replace(found, joined={}, evidence={}, findings=())  # the records' own link is as good a guess
+        # The live parcels keep the link that they have: a record that meets one takes that.
+        met = values(standard, search.key, live, "parcel", town.cousub_fips)
+        theirs = found.joined[ASSESSMENTS.table]
+        links = live.column(_LINK).take(pc.index_in(theirs, value_set=met, skip_nulls=True))
+        return replace(found, joined={ASSESSMENTS.table: pc.coalesce(links.combine_chunks(), theirs)})
     search = find_join_key(
         standard, parcels.columns, rows.columns, town.cousub_fips, saved=key, reviewed=parcels.reviewed.join
     )
@@ -121,7 +129,7 @@ def _tried(key: JoinKey, *, chosen: bool) -> KeyTried:
 
 def _live_columns(connection: Connection, standard: Standard, town: Town) -> pa.Table:
     live = Live(connection, standard.table(PARCELS.table), town.cousub_fips)
-    return pa.table({name: pa.array(live.column(name), pa.string()) for name in _LIVE_COLUMNS})
+    return pa.table({name: pa.array(live.column(name), pa.string()) for name in (*_LIVE_COLUMNS, _LINK)})
 
 
 def place(live: Live, rows: Rows) -> Shapes:

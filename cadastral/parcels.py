@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import shapely
 
 from cadastral import checks, seams, topology_checks
+from cadastral.assessment_checks import records_lost
 from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, split_cama_link
 from statewide.arrival import Rows
 from statewide.conform import classify
@@ -136,6 +137,7 @@ PARCELS = Dataset(
         TableCheck(("COUNT_DROP", "AREA_DROP"), checks.shrinkage),
         TableCheck(("IDS_REPLACED",), checks.ids_replaced),
         TableCheck(("MOVED",), checks.moved),
+        TableCheck(("MATCH_LOST",), records_lost),
     ),
     derived={"stack_count": checks.stack_counts},
     sources=Path(__file__).parent / "sources",

@@ -186,7 +186,7 @@ def _find_current(connection: Connection) -> _Current | None:
 
 def _overlay_town(connection: Connection, standard: Standard, town: str, full: bool) -> _Done:
     """All stale parcels of a town, in the caller's transaction. Rows of parcels that went are gone with them."""
-    lock_town(connection, "parcel", town)
+    lock_town(connection, standard.table("parcel").schema_name, town)
     current = _current(connection)
     connection.execute(
         read_sql("resilience", "stale_parcels"),

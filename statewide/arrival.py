@@ -19,7 +19,7 @@ from statewide.crosswalk import Crosswalk
 from statewide.crs import CrsDecision, crs_findings, settle_crs
 from statewide.ddl import has_shapes
 from statewide.findings import FindingLog, plain_number, plain_share
-from statewide.geometry import Repaired, Shapes, repair, to_storage
+from statewide.geometry import Repaired, Shapes, repair, to_storage, valid
 from statewide.register import Town
 from statewide.standard import Standard, Table
 
@@ -69,7 +69,7 @@ def shape_facts(reading: files.Reading, given: Shapes) -> dict[str, int]:
     return {
         "rows": reading.rows_read,
         "null_geometry": int((~present).sum()),
-        "invalid_geometry": int((~shapely.is_valid(given[present])).sum()),
+        "invalid_geometry": int((~valid(given[present])).sum()),
         "multipart": int((shapely.get_num_geometries(given[present]) > 1).sum()),
         "rows_sharing_a_geometry": int(repeats[repeats > 1].sum()),
     }

@@ -146,10 +146,15 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a delivery ended: the summary that `--json` prints, and the findings of its first part."""
+    """How a delivery ended: the summary that `--json` prints, and the findings of its parts, in their order."""
 
     summary: dict[str, Any]
-    log: FindingLog
+    logs: tuple[FindingLog, ...]
+
+    @property
+    def log(self) -> FindingLog:
+        """The findings of the first part."""
+        return self.logs[0]
 
     @property
     def refused(self) -> bool:
@@ -198,8 +203,7 @@ def take_in(settings: Settings, delivery: Delivery, request: Request, say: Say) 
         arrived = [
             walk.prepare(reading, each, meeting) for walk, reading, each in zip(walks, readings, known, strict=True)
         ]
-        for dataset in datasets:
-            lock_town(connection, dataset.table, town.cousub_fips)
+        lock_town(connection, standard.table(datasets[0].table).schema_name, town.cousub_fips)
         verdicts: list[_Verdict] = []
         for walk, each in zip(walks, arrived, strict=True):
             beside = {past.dataset.table: verdict.staged for past, verdict in zip(walks, verdicts, strict=False)}
@@ -229,7 +233,7 @@ def take_in(settings: Settings, delivery: Delivery, request: Request, say: Say) 
         with clock.step("overlays"):
             summary["behind"] = tell_the_rooms(settings, datasets, town, say)
     summary["seconds"] = clock.seconds()
-    return Outcome(summary, walks[0].log)
+    return Outcome(summary, tuple(walk.log for walk in walks))
 
 
 class _Clock:
@@ -368,6 +372,7 @@ class _Walk:
         """
         live = Live(connection, self.table, self.town.cousub_fips, follows(self.table, tuple(self.dataset.derived)))
         live.beside.update(beside)
+        live.along = frozenset(each.table for each in self.delivery.datasets)
         with self.clock.step("stage"):
             stored = _stored(self.table, rows.conformed)
             staged = Staged(self.table, stored, rows.shapes).without(self._unpublishable(rows))

@@ -39,7 +39,9 @@ class Live:
         self.cousub_fips = cousub_fips
         self.follows = tuple(follows)
         self.beside: dict[str, Staged] = {}
-        """The other parts of the delivery, by dataset, that would be published with it."""
+        """The other parts of the delivery, by dataset, that would be published with it; those judged before."""
+        self.along: frozenset[str] = frozenset()
+        """All datasets of the delivery."""
 
     @functools.cached_property
     def versions(self) -> Fixed:

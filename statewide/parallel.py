@@ -6,10 +6,11 @@ and the others go on.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -44,21 +45,31 @@ def run_all(
         done: told of each as it ends: its place, and its result.
     """
     results: dict[int, dict[str, Any] | Failed] = {}
-    workers = min(len(os.sched_getaffinity(0)), len(jobs))
+    places = range(len(jobs))
+    for place, result in _round(settings, jobs, places, len(os.sched_getaffinity(0))):
+        results[place] = result
+        done(place, result)
+    # A process that is ended from outside takes all others along: what they left is tried once more, each alone.
+    for place in [place for place in places if place not in results]:
+        for _, result in _round(settings, jobs, [place], 1):
+            results[place] = result
+        results.setdefault(place, Failed("The process that took it in was ended from outside, twice.", EXIT_PLATFORM))
+        done(place, results[place])
+    return [results[place] for place in places]
+
+
+def _round(
+    settings: Settings, jobs: Sequence[Job], places: Sequence[int], workers: int
+) -> Iterator[tuple[int, dict[str, Any] | Failed]]:
+    """Run the jobs at these places; those whose process was ended from outside have no result."""
     # Not forked: this process may hold threads and connections.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=reading_process.warm_up) as pool:
-        waiting: dict[Future[dict[str, Any] | Failed], int] = {
-            pool.submit(_run, job, settings): place for place, job in enumerate(jobs)
-        }
+    pool = ProcessPoolExecutor(min(workers, len(places)), mp_context=context, initializer=reading_process.warm_up)
+    with pool:
+        waiting = {pool.submit(_run, jobs[place], settings): place for place in places}
         for future in as_completed(waiting):
-            place = waiting[future]
-            try:
-                results[place] = future.result()
-            except BrokenProcessPool:
-                results[place] = Failed("The process that took it in was ended from outside.", EXIT_PLATFORM)
-            done(place, results[place])
-    return [results[place] for place in range(len(jobs))]
+            with contextlib.suppress(BrokenProcessPool):
+                yield waiting[future], future.result()
 
 
 def _run(job: Job, settings: Settings) -> dict[str, Any] | Failed:

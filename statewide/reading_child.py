@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ def serve(request: dict[str, Any]) -> None:
     """Shut this process in, read what ``files`` asks for, and write the answer."""
     out = Path(request["out"])
     limits = Limits(**request["limits"])
+    signal.alarm(limits.wall_seconds + 5)  # should nobody be left to hold the clock
     programs = MDBTOOLS if any(dataset["kind"] == "access" for dataset in request["datasets"]) else ()
     isolation = shut_in([*runtime_paths(), Path(request["input"])], out, limits, programs)
     try:

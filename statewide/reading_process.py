@@ -56,6 +56,7 @@ class _Server:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # two answers may come at once; a buffer would hide the second one from select
             start_new_session=True,
         )
         atexit.register(self.end)

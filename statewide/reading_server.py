@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from statewide.lean import without
-from statewide.sandbox import TAP, die_with_parent
+from statewide.sandbox import TAP
 
 
 def main() -> None:
-    """Serve until standard input ends."""
-    die_with_parent()
+    """Serve until standard input ends, as it does when the other side is gone.
+
+    The kernel could end this process with its parent (PR_SET_PDEATHSIG), but it means the thread that started it.
+    """
     _load()
     for line in sys.stdin:
         order = json.loads(line)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import shapely
 
 from statewide.findings import Finding
-from statewide.geometry import Shapes, on_earth, published_shapes
+from statewide.geometry import Shapes, on_earth, published_shapes, valid
 from statewide.standard import SEVERITIES, Standard
 
 COLUMNS = (
@@ -201,7 +201,7 @@ def _centres(places: Shapes) -> Shapes:
     bounds = shapely.bounds(places).reshape(-1, 4)
     centres = np.array(shapely.points((bounds[:, :2] + bounds[:, 2:]) / 2), dtype=object).reshape(-1)
     centres[shapely.is_missing(places)] = None
-    sound = (shapely.get_dimensions(places) == 2) & shapely.is_valid(places)
+    sound = (shapely.get_dimensions(places) == 2) & valid(places)
     centres[sound] = shapely.point_on_surface(places[sound])
     return centres
 

@@ -336,11 +336,13 @@ def _verdict(report: ReportInput, groups: Sequence[_Group]) -> _Verdict:
     live = rows["unchanged"] + rows["changed"] + rows["removed"]
     held, outcome = _held_sentence(rows["held"]), summary["outcome"]
     if outcome == "refused":
-        sentence = f"{subject} {'would be' if summary['dry'] else 'were'} refused: {_because(mine)}."
+        # Parts go together: one that has nothing wrong is refused for what stops the other.
+        stops = [group for group in mine if group.blocking] or [group for group in groups if group.blocking]
+        sentence = f"{subject} {'would be' if summary['dry'] else 'were'} refused: {_because(stops)}."
         kept = (
             f"What is live stays live: {plain_number(live)} {report.noun}." if live else "Nothing that is live changed."
         )
-        why = next((group.sentence for group in mine if group.blocking and group.sentence), None) or ""
+        why = next((group.sentence for group in stops if group.sentence), None) or ""
         told = (
             "This was a check only: nothing was handed in, and nothing changed."
             if summary["dry"]
@@ -373,8 +375,8 @@ def _verdict(report: ReportInput, groups: Sequence[_Group]) -> _Verdict:
 
 
 def _because(groups: Sequence[_Group]) -> str:
-    """The first reason of a refusal, to stand inside of a sentence, and how many more there are."""
-    titles = [group.title for group in groups if group.blocking]
+    """The first of what stops a delivery, to stand inside of a sentence, and how many more there are."""
+    titles = [group.title for group in groups]
     more = f", and {plain_number(len(titles) - 1)} more" if len(titles) > 1 else ""
     return f"{titles[0][:1].lower()}{titles[0][1:]}{more}"
 

@@ -77,7 +77,7 @@ def roll_back(
         found = find_town(connection, town)
         connection.commit()
         for dataset in datasets:
-            lock_town(connection, dataset.table, found.cousub_fips)
+            lock_town(connection, standard.table(dataset.table).schema_name, found.cousub_fips)
         target = find_version(connection, datasets[0].table, found, to)
         summaries, restored = [], {}
         for dataset in datasets:

@@ -77,11 +77,6 @@ ENVIRONMENT = {
 TAP = {"CPL_DEBUG": "ON", "CPL_LOG_ERRORS": "ON", "CPL_TIMESTAMP": "OFF"}
 
 
-def die_with_parent() -> None:
-    """Have the kernel end this process when the one that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-
-
 def shut_in(readable: Iterable[Path], writable: Path, limits: Limits, programs: Iterable[Path] = ()) -> list[str]:
     """Restrict this process for good; returns a sentence per measure, saying also what could not be enforced.
 

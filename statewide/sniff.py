@@ -39,7 +39,9 @@ MDBTOOLS = tuple(Path("/usr/bin", name) for name in ("mdb-tables", "mdb-count", 
 # Those whose records have numbers to ask for; of the others, reading stops at the first broken one.
 BY_RECORD = frozenset({"shapefile", "dbf", "geopackage", "filegdb", "mapinfo"})
 
-READABLE = "a zipped shapefile, a zipped file geodatabase, a GeoPackage or a GeoJSON"
+READABLE = (
+    "a zipped shapefile or file geodatabase, a GeoPackage, a GeoJSON or another of the formats in the town's guide"
+)
 
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 MAPINFO_PARTS = (".tab", ".dat", ".map", ".id")

@@ -113,6 +113,15 @@ def test_half_of_the_numbers_kept_is_enough(check: Check) -> None:
     assert named(check(renumbered), "IDS_REPLACED") == []
 
 
+def test_a_third_of_the_town_that_moved_is_refused(check: Check) -> None:
+    fabric = alder()
+    fabric.shapes = [
+        shapely.transform(shape, lambda xy: xy + 18) if row % 3 == 0 else shape
+        for row, shape in enumerate(fabric.shapes)
+    ]
+    assert "MOVED" in check(fabric).summary["blocked_by"]
+
+
 @pytest.mark.parametrize(("by", "blocked"), [(10.0, []), (18.0, ["MOVED"])])
 def test_a_town_that_moved_as_a_whole_is_asked(check: Check, by: float, blocked: list[str]) -> None:
     moved = alder()

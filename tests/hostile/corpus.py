@@ -55,7 +55,7 @@ Verdict = Refused | Read | Delivered
 
 @dataclass(frozen=True)
 class Entry:
-    """One delivery. ``name`` is the file's, and says what is odd before its suffix; a name that ends in "/" is a folder.
+    """One delivery. ``name`` is the file's, and says what is odd; one that ends in "/" is a folder.
 
     ``content``: the file's bytes, or those of several files by name (the delivery is the one called ``name``, or the
     whole folder), or a function that makes it at a path. ``layer`` and ``shapes`` go to the reader.
@@ -84,7 +84,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Bait:
-    """What a file must not reach: a private file beside the deliveries, and a web server of ours that nobody may call."""
+    """What a file must not reach: a private file, and a listener of this machine's own that nobody may call."""
 
     secret: Path
     url: str

@@ -1,4 +1,4 @@
-"""Files that can be read and must not be believed (reliability study 2f, step 7): the invented town's own parcels, wrong.
+"""Files that can be read and must not be believed (reliability study 2f, step 7): the invented town's parcels, wrong.
 
 The reading takes each of them wholly or with a finding; the walk after it (``statewide.intake``) must refuse the
 delivery, hold the rows, or name what it saw.
@@ -6,6 +6,7 @@ delivery, hold the rows, or name what it saw.
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import tempfile
@@ -28,6 +29,7 @@ def entries() -> Iterator[Entry]:
     yield Entry("plain.gpkg", _written(alder()), Delivered(None, "ok"))
     yield from _places()
     yield from _shapes()
+    yield from _bombs()
     yield from _records()
     yield from _columns()
 
@@ -39,9 +41,8 @@ def _written(fabric: Fabric, kind: str = "geopackage", epsg: int | None = 6434) 
 
 def _parts(fabric: Fabric, epsg: int | None = 6434) -> dict[str, bytes]:
     """The parts of the fabric as a shapefile."""
-    with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(write(fabric, Path(folder), kind="shapefile", epsg=epsg)) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(io.BytesIO(_written(fabric, "shapefile", epsg))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _moved(how: Callable[[np.ndarray[tuple[int, int], np.dtype[np.float64]]], object]) -> Fabric:
@@ -76,7 +77,7 @@ def _places() -> Iterator[Entry]:
         zip_of(degrees | {"parcels.prj": feet["parcels.prj"]}),
         Delivered("WRONG_PLACE|CRS_UNKNOWN", "refused"),
     )
-    yield Entry("a hundred miles east.gpkg", _written(_moved(lambda xy: xy + [528_000, 0])), wrong)
+    yield Entry("a hundred miles east.gpkg", _written(_moved(lambda xy: xy + np.array([528_000, 0]))), wrong)
     yield Entry("metres called feet.gpkg", _written(_moved(lambda xy: xy * 0.3048)), wrong)
     yield Entry("on its side.gpkg", _written(_moved(lambda xy: xy[:, ::-1])), wrong)
     yield Entry(
@@ -145,7 +146,7 @@ def _shapes() -> Iterator[Entry]:
     yield Entry("no shapes at all.gpkg", _written(empty), Delivered("NO_ROWS", "refused"))
 
 
-def bombs() -> Iterator[Entry]:
+def _bombs() -> Iterator[Entry]:
     """What is quick to read and takes minutes to prove valid."""
     centre = shapely.Point(WEST + LOT / 2, SOUTH + LOT / 2)
     any_finding = Delivered("GEOMETRY_UNUSABLE|GEOMETRY_REPAIRED|GEOMETRY_REPAIR_LARGE", "ok")
@@ -159,7 +160,9 @@ def bombs() -> Iterator[Entry]:
     angles = np.linspace(0, 2 * np.pi, 400_000)
     star = np.column_stack([np.cos(angles), np.sin(angles)]) * np.tile([1.0, 0.5], 200_000)[:, None] * LOT / 2
     yield Entry(
-        "400000 corners.gpkg", _written(_with(shapely.Polygon(star + [centre.x, centre.y]))), Delivered("", "any")
+        "400000 corners.gpkg",
+        _written(_with(shapely.Polygon(star + np.array([centre.x, centre.y])))),
+        Delivered("GEOMETRY_UNUSABLE", "ok"),
     )
     crossing = np.random.default_rng(7).random((3000, 2)) * LOT + [WEST, SOUTH]
     yield Entry("a scribble.gpkg", _written(_with(shapely.Polygon(crossing))), any_finding)

@@ -50,6 +50,8 @@ def _dxf() -> Iterator[Entry]:
     words = dxf(*(dxf_lot(n) for n in range(2)), dxf_lot(2).replace("10\n2.0", "10\nhere"))
     yield Entry("coordinate of words.dxf", words, Refused("damaged"))
     yield Entry("a drawing of many corners.dxf", dxf(dxf_lot(0).replace("90\n4\n", "90\n2147483647\n")), Read(1))
+    latin = dxf(*(dxf_lot(n, layer="STRASSE") for n in range(3))).replace(b"STRASSE", b"STRA\xdfE")
+    yield Entry("a layer named in latin-1.dxf", latin, Read(cells={"Layer": ["STRA\xdfE"] * 3}))
     yield Entry("binary.dxf", b"AutoCAD Binary DXF\r\n\x1a\x00" + bytes(100), Refused("binary DXF"))
 
 
@@ -101,7 +103,9 @@ def _tab(bait: Bait) -> Iterator[Entry]:
     yield Entry("dat says two.zip", zip_of(count), Read(2, counted=3, broken=(3,), said="has room for"))
     more = whole | {"parcels.dat": patched(whole["parcels.dat"], (4, struct.pack("<L", 2**31 - 1)))}
     yield Entry("dat says 2^31.zip", zip_of(more), Read(3, counted=3, said="has room for"))
-    seamless = b'!table\n!version 100\n!charset WindowsLatin1\n\nDefinition Table\n  Type NATIVE Charset "WindowsLatin1"\n  Fields 1\n    Table Char (254) ;\nbegin_metadata\n"\\IsSeamless" = "TRUE"\nend_metadata\n'
+    head = "!table\n!version 300\n!charset WindowsLatin1\n\nDefinition Table\n"
+    native = f'{head}  Type NATIVE Charset "WindowsLatin1"\n  Fields 1\n    Table Char (254) ;\n'
+    seamless = f'{native}begin_metadata\n"\\IsSeamless" = "TRUE"\nend_metadata\n'.encode()
     yield Entry(
         "a table of tables.zip",
         zip_of({name: (seamless if name.endswith("tab") else data) for name, data in whole.items()}),
@@ -110,7 +114,8 @@ def _tab(bait: Bait) -> Iterator[Entry]:
     view = f'!table\n!version 100\nOpen Table "{bait.secret}" Hide\nCreate View x As\nSelect * From x\n'.encode()
     yield Entry("a view.zip", zip_of(whole | {"parcels.tab": view}), Refused("view|points|damaged|other"))
     for kind in ("DBF", "XLS", "ACCESS", "LINKED", "ODBC", "RASTER"):
-        linked = f'!table\n!version 300\n!charset WindowsLatin1\n\nDefinition Table\n  File "{bait.secret}"\n  Type "{kind}" Charset "WindowsLatin1"\n  Fields 1\n    id Char (3) ;\n'.encode()
+        columns = f'  Type "{kind}" Charset "WindowsLatin1"\n  Fields 1\n    id Char (3) ;\n'
+        linked = f'{head}  File "{bait.secret}"\n{columns}'.encode()
         yield Entry(f"a table of {kind}.zip", zip_of(whole | {"parcels.tab": linked}), Refused("."))
     yield Entry(
         "nothing but its first line.zip",

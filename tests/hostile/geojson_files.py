@@ -106,6 +106,11 @@ def _values() -> Iterator[Entry]:
     latin = values('"M\xfcller"').decode().encode("latin-1")
     yield Entry("text in latin-1.geojson", latin, Read(1, said="Windows-1252", cells={"v": ["Müller"]}))
     yield Entry(
+        "a column named in latin-1.geojson",
+        geojson([feature(properties={"STRASSE": "1"})]).replace(b"STRASSE", b"STRA\xdfE"),
+        Refused("not UTF-8"),
+    )
+    yield Entry(
         "text overlong in utf-8.geojson", values('"XX"').replace(b"XX", b"\xc0\xaf"), Read(1, said="Windows-1252")
     )
     yield Entry("text and number in one column.geojson", values('"12a"', "12", "null"),
@@ -128,7 +133,8 @@ def _shapes() -> Iterator[Entry]:
     yield Entry(
         "shape missing.geojson", geojson([{"type": "Feature", "properties": {"id": "1"}}, feature()]), Read(2, empty=1)
     )
-    yield Entry("one coordinate with a height.geojson", shaped(POLYGON, {"type": "Polygon", "coordinates": [[[0, 0, 5], *ring[1:]]]}),
+    high = {"type": "Polygon", "coordinates": [[[0, 0, 5], *ring[1:]]]}
+    yield Entry("one coordinate with a height.geojson", shaped(POLYGON, high),
                 Read(2, epsg=4326))  # fmt: skip
     texts = {"type": "Polygon", "coordinates": [[[str(x), str(y)] for x, y in ring]]}
     yield Entry("coordinates as texts.geojson", shaped(texts, POLYGON), Read(2, lost=1, said="shape", empty=1))
@@ -188,7 +194,8 @@ def _members() -> Iterator[Entry]:
     yield Entry("properties named like members.geojson", geojson(features), Read(1))
     yield Entry("a feature that is a number.geojson", geojson([feature(), 7, feature()]), Read(2, counted=3))
     yield Entry("a feature that is null.geojson", geojson([feature(), None]), Read(1, counted=2))
-    yield Entry("a feature without a type.geojson", geojson([{"properties": {"id": "1"}, "geometry": POLYGON}, feature()]),
+    bare = {"properties": {"id": "1"}, "geometry": POLYGON}
+    yield Entry("a feature without a type.geojson", geojson([bare, feature()]),
                 Read(1, counted=2, lost=1, said="without the shape"))  # fmt: skip
     nested = feature(properties={"features": [feature(), feature()]})
     yield Entry("features in a property.geojson", geojson([nested]), Read(1))

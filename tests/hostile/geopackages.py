@@ -87,24 +87,20 @@ def _catalogues() -> Iterator[Entry]:
     rows = table().rename_columns([_HOSTILE, "street", "shape_"])
     named = written(rows, "GPKG", ".gpkg", layer=_HOSTILE)["parcels.gpkg"]
     yield Entry("hostile names.gpkg", named, Read(columns=(_HOSTILE, "street")))
-    many = changed(
-        whole,
-        *(f"CREATE TABLE t{n} (fid INTEGER PRIMARY KEY, geom BLOB)" for n in range(300)),
-        *(
-            f"INSERT INTO gpkg_contents(table_name, data_type, identifier, srs_id) VALUES ('t{n}', 'features', 't{n}', 2234)"
-            for n in range(300)
-        ),
-        *(f"INSERT INTO gpkg_geometry_columns VALUES ('t{n}', 'geom', 'POLYGON', 2234, 0, 0)" for n in range(300)),
-    )
-    yield Entry("three hundred layers.gpkg", many, Refused("layers"))
-    two = changed(
-        whole,
-        "CREATE TABLE lots AS SELECT * FROM parcels",
-        "INSERT INTO gpkg_contents(table_name, data_type, identifier, srs_id) VALUES ('lots', 'features', 'lots', 2234)",
-        "INSERT INTO gpkg_geometry_columns VALUES ('lots', 'geom', 'POLYGON', 2234, 0, 0)",
-    )
+    numbered = "CREATE TABLE t{} (fid INTEGER PRIMARY KEY, geom BLOB)"
+    many = changed(whole, *(one for n in range(300) for one in (numbered.format(n), *_listed(f"t{n}"))))
+    yield Entry("three hundred layers.gpkg", many, Refused("more than 200 layers"))
+    two = changed(whole, "CREATE TABLE lots AS SELECT * FROM parcels", *_listed("lots"))
     yield Entry("two layers.gpkg", two, Read(cells={"id": _IDS}))
     yield Entry("of another application.gpkg", patched(whole, (68, b"XXXX")), Refused("SQLite"))
+
+
+def _listed(layer: str) -> tuple[str, str]:
+    return (
+        "INSERT INTO gpkg_contents(table_name, data_type, identifier, srs_id)"
+        f" VALUES ('{layer}', 'features', '{layer}', 2234)",
+        f"INSERT INTO gpkg_geometry_columns VALUES ('{layer}', 'geom', 'POLYGON', 2234, 0, 0)",
+    )
 
 
 def _pages() -> Iterator[Entry]:

@@ -19,6 +19,8 @@ from tests.hostile.corpus import Delivered, Entry, Read, Refused
 SECRET = "the-content-of-a-private-file"
 SECONDS = 30
 MEMORY_MIB = 1536
+READERS = min(4, os.cpu_count() or 1)
+"""How many files are read at a time; each in a process of its own."""
 LIMITS = Limits(wall_seconds=SECONDS, cpu_seconds=SECONDS)
 
 _PRIVATE = re.compile(rb"the-content-of-a-private-file|root:[^:\n]{0,9}:0:0:")
@@ -74,8 +76,8 @@ class MemoryWatch:
 
 def _descendants(pid: int) -> Iterator[int]:
     with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
                 yield int(child)
                 yield from _descendants(int(child))
 
@@ -134,7 +136,7 @@ def examine(entry: Entry, folder: Path, work: Path, tally: Tally) -> str | None:
     if seconds > SECONDS + 5:
         return f"took {seconds:.0f} seconds"
     if reading is None:
-        complaint = _wrong_refusal(entry, sentence)
+        complaint = _wrong_refusal(entry, path.name, sentence)
         return f"{complaint} {str(cause)[-300:]}" if complaint and "does not know" in sentence else complaint
     return _wrong_reading(entry, reading)
 
@@ -165,12 +167,12 @@ def _noted(reading: Reading) -> bool:
     return bool(short or reading.geometries_lost or reading.broken_rows or reading.warnings)
 
 
-def _wrong_refusal(entry: Entry, sentence: str) -> str | None:
+def _wrong_refusal(entry: Entry, name: str, sentence: str) -> str | None:
     if not isinstance(entry.verdict, Refused):
         return f"was refused: {sentence}"
-    if "\n" in sentence or not sentence.endswith(".") or len(sentence) > 600:
+    if "\n" in sentence or len(sentence) > 600 or not (sentence.startswith(f"{name} ") and sentence.endswith(".")):
         return f"was refused in what is not one clear sentence: {sentence!r}"
-    if re.search(entry.verdict.said, sentence) is None or "does not know" in sentence:
+    if re.search(entry.verdict.said, sentence.removeprefix(name)) is None or "does not know" in sentence:
         return f"was refused, but not for {entry.verdict.said!r}: {sentence}"
     return None
 

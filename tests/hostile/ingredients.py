@@ -55,7 +55,7 @@ def _shapefile(count: int) -> dict[str, bytes]:
     return written(table(count), "ESRI Shapefile", ".shp")
 
 
-def shapefile(count: int = 3, /, without: Iterable[str] = (), **parts: bytes) -> dict[str, bytes]:
+def shapefile(count: int = 3, /, *, without: Iterable[str] = (), **parts: bytes) -> dict[str, bytes]:
     """The five files; ``parts`` (shp, shx, dbf, prj, cpg) replace or add theirs, ``without`` leaves some out."""
     whole = {name: data for name, data in _shapefile(count).items() if name.rpartition(".")[2] not in without}
     return whole | {f"parcels.{suffix}": data for suffix, data in parts.items()}
@@ -115,7 +115,7 @@ def zip_of_entries(entries: Iterable[tuple[zipfile.ZipInfo, bytes]]) -> bytes:
     return packed.getvalue()
 
 
-def patched(data: bytes, *patches: tuple[int, bytes]) -> bytes:
+def patched(data: bytes | bytearray, *patches: tuple[int, bytes]) -> bytes:
     """``data`` with some bytes overwritten, each at its place."""
     content = bytearray(data)
     for at, new in patches:
@@ -158,13 +158,15 @@ def xlsx(
         f'<Relationship Id="rId{n}" Type="{office}/worksheet" Target="worksheets/sheet{n}.xml"/>'
         for n in range(1, len(listed) + 1)
     )
-    kinds = '<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>' + "".join(
-        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"/>'
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    kinds = f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>' + "".join(
+        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{kind}.worksheet+xml"/>'
         for n in range(1, len(listed) + 1)
     )  # fmt: skip
     texts = {
         "[Content_Types].xml": f'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-        f'<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>{kinds}</Types>',
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f"{kinds}</Types>",
         "_rels/.rels": f'<Relationships {package}><Relationship Id="rId1" Type="{office}/officeDocument" '
         'Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook {main} xmlns:r="{office}"><sheets>{sheets}</sheets></workbook>',
@@ -220,7 +222,8 @@ def gml_member(n: int, *, more: str = "", coordinates: str | None = None, srs: s
     if coordinates is None:
         coordinates = " ".join(f"{x},{y}" for x, y in ring(n))
     return (
-        f'<gml:featureMember><t:parcel fid="parcel.{n}"><t:id>{n + 1:03d}x</t:id>{more}<t:shape><gml:Polygon srsName="{srs}">'
+        f'<gml:featureMember><t:parcel fid="parcel.{n}"><t:id>{n + 1:03d}x</t:id>{more}'
+        f'<t:shape><gml:Polygon srsName="{srs}">'
         f"<gml:outerBoundaryIs><gml:LinearRing><gml:coordinates>{coordinates}</gml:coordinates></gml:LinearRing>"
         "</gml:outerBoundaryIs></gml:Polygon></t:shape></t:parcel></gml:featureMember>"
     )
@@ -235,7 +238,8 @@ def dxf(*entities: str, blocks: str = "", end: str = "0\nEOF\n") -> bytes:
 
 def dxf_lot(n: int, *, closed: bool = True, layer: str = "PARCELS") -> str:
     corners = "".join(f"10\n{x}.0\n20\n{y}.0\n" for x, y in ring(n)[:4])
-    return f"0\nLWPOLYLINE\n5\n{n + 100:X}\n100\nAcDbEntity\n8\n{layer}\n100\nAcDbPolyline\n90\n4\n70\n{int(closed)}\n{corners}"
+    head = f"0\nLWPOLYLINE\n5\n{n + 100:X}\n100\nAcDbEntity\n8\n{layer}\n100\nAcDbPolyline\n"
+    return f"{head}90\n4\n70\n{int(closed)}\n{corners}"
 
 
 @lru_cache

@@ -26,7 +26,7 @@ def entries(bait: Bait) -> Iterator[Entry]:
 
 
 def _zipped(name: str, verdict: Verdict, count: int = 3, **parts: bytes) -> Entry:
-    return Entry(f"{name}.zip", zip_of(shapefile(count, **parts)), verdict)
+    return Entry(f"{name}.zip", zip_of(shapefile(count, without=(), **parts)), verdict)
 
 
 def _lengths() -> Iterator[Entry]:
@@ -100,8 +100,9 @@ def _indexes() -> Iterator[Entry]:
     )
     yield _zipped("shx points at the header", remade, _MANY, shx=patched(shx, (100, bytes(4))))
     yield _zipped("shx is longer", remade, _MANY, shx=bytes(shx) + bytes(800))
+    pairs = np.frombuffer(bytes(shx[100:]), ">i4").reshape(-1, 2)
     yield _zipped("shx backwards", Read(_MANY, empty=0), _MANY,
-                  shx=bytes(shx[:100]) + np.frombuffer(bytes(shx[100:]), ">i4").reshape(-1, 2)[::-1].tobytes())  # fmt: skip
+                  shx=bytes(shx[:100]) + pairs[::-1].tobytes())  # fmt: skip
     half = bytes(shx[: 100 + 8 * 500])
     yield _zipped("shx of half the records", remade, _MANY, shx=half)
     yield _zipped("shx of half the records that says so", remade, _MANY, shx=_resized(half))

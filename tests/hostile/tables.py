@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import shapely
 
 from tests.hostile.corpus import Bait, Entry, Read, Refused
-from tests.hostile.ingredients import STREETS, WKT, csv, part, patched, xlsx, xlsx_row, zip_of
+from tests.hostile.ingredients import STREETS, WKT, Cell, csv, part, patched, xlsx, xlsx_row, zip_of
 
 _IDS = ["001", "002", "003"]
 _WHOLE = Read(cells={"id": _IDS, "street": list(STREETS)}, empty=0)
@@ -152,7 +152,10 @@ def _headers() -> Iterator[Entry]:
     wide = ",".join(f"c{n}" for n in range(3000))
     yield Entry("three thousand columns.csv", csv(*[",".join("7" * 3000)] * 3, header=wide), Read(), shapes=False)
     yield Entry(
-        "a name of 100 KB.csv", csv(*rows, header=f"id,street,{'v' * 100_000}"), Refused("names are no names"), shapes=False
+        "a name of 100 KB.csv",
+        csv(*rows, header=f"id,street,{'v' * 100_000}"),
+        Refused("names are no names"),
+        shapes=False,
     )
     yield Entry(
         "header longer than the lines.csv",
@@ -241,7 +244,12 @@ def _shape_cells(bait: Bait) -> Iterator[Entry]:
 
 
 def _workbooks(bait: Bait) -> Iterator[Entry]:
-    plain = [("id", "street", "value"), ("001", "Elm St", 7), ("002", "Oak St", 8), ("003", "Main St", 9)]
+    plain: list[tuple[Cell, ...]] = [
+        ("id", "street", "value"),
+        ("001", "Elm St", 7),
+        ("002", "Oak St", 8),
+        ("003", "Main St", 9),
+    ]
     ids = {"id": _IDS}
     yield Entry("plain.xlsx", xlsx(), _WHOLE)
     yield Entry("plain in a zip.zip", zip_of({"parcels.xlsx": xlsx()}), _WHOLE)

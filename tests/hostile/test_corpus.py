@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.hostile.corpus import Bait, Entry, families
-from tests.hostile.harness import MEMORY_MIB, Listener, MemoryWatch, Tally, examine
+from tests.hostile.harness import MEMORY_MIB, READERS, Listener, MemoryWatch, Tally, examine
 
 LEAST_FILES = 200
 
@@ -37,11 +38,13 @@ def watch(bait: Bait, listener: Listener) -> Iterator[Watch]:
 
 @pytest.mark.parametrize("family", families())
 def test_every_file_gets_its_verdict(watch: Watch, tmp_path: Path, family: str) -> None:
-    wrong = []
-    for number, entry in enumerate(families()[family](watch.bait)):
+    def judge(numbered: tuple[int, Entry]) -> str | None:
+        number, entry = numbered
         complaint = _examined(entry, tmp_path / str(number), watch)
-        if complaint is not None:
-            wrong.append(f"{family}: {entry.name}: {complaint}")
+        return complaint and f"{family}: {entry.name}: {complaint}"
+
+    with ThreadPoolExecutor(READERS) as pool:
+        wrong = [complaint for complaint in pool.map(judge, enumerate(families()[family](watch.bait))) if complaint]
     assert not wrong, "\n" + "\n".join(wrong)
     assert watch.listener.hits == []
 

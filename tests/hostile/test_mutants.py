@@ -9,14 +9,16 @@ import os
 import re
 import shutil
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from statewide.errors import InputError
 from statewide.files import Limits, Reading, read
-from tests.hostile.harness import leaks
-from tests.hostile.mutants import Mutant, mutant, sources
+from tests.hostile.harness import READERS, leaks
+from tests.hostile.mutants import ROWS, Mutant, mutant, sources
 
 MUTANTS = int(os.environ.get("STATEWIDE_MUTANTS") or (200 if os.environ.get("CI") else 40))
 LIMITS = Limits(wall_seconds=20, cpu_seconds=15)
@@ -26,20 +28,36 @@ LIMITS = Limits(wall_seconds=20, cpu_seconds=15)
 def test_damage_is_refused_or_said(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes: Counter[str] = Counter()
     wrong = []
-    for number in range(MUTANTS):
+
+    def judge(number: int) -> tuple[int, Mutant, tuple[str, str | None]]:
         made = mutant(kind, number)
-        outcome, complaint = _outcome(made, tmp_path)
-        outcomes[outcome] += 1
-        if complaint:
-            wrong.append(f"{kind} {number} ({made.how}): {complaint}")
+        return number, made, _outcome(made, tmp_path / str(number))
+
+    with ThreadPoolExecutor(READERS) as pool:
+        for number, made, (outcome, complaint) in pool.map(judge, range(MUTANTS)):
+            outcomes[outcome] += 1
+            if complaint:
+                wrong.append(f"{kind} {number} ({made.how}): {complaint}")
     with capsys.disabled():
         print(f"\nmutants of {kind}: {', '.join(f'{n} {outcome}' for outcome, n in outcomes.most_common())}", end="")  # noqa: T201
     assert not wrong, "\n" + "\n".join(wrong)
 
 
+def test_a_short_reading_would_be_seen(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    path = tmp_path / "whole.geojson"
+    path.write_bytes(sources()["geojson"].parts[""])
+    whole = read(path, work=work)
+    made = Mutant(".geojson", b"", ROWS, "nothing")
+    assert _judged(made, whole) == ("read", None)
+    assert _judged(made, replace(whole, rows_read=ROWS - 1, rows_counted=ROWS - 1))[0] == "short"
+    assert _judged(made, replace(whole, rows_read=ROWS - 1))[0] == "read with a finding"
+
+
 def _outcome(made: Mutant, home: Path) -> tuple[str, str | None]:
     work = home / "work"
-    work.mkdir()
+    work.mkdir(parents=True)
     path = (home / "mutant").with_suffix(made.suffix)
     path.write_bytes(made.content)
     try:
@@ -48,12 +66,13 @@ def _outcome(made: Mutant, home: Path) -> tuple[str, str | None]:
             return "leaked", "leaked"
         return _judged(made, reading)
     except InputError as refused:
-        said = str(refused)
-        return "unforeseen" if "does not know" in said else "given up" if "longer than" in said else "refused", None
+        if "does not know" in str(refused):
+            return "unforeseen", f"ended in an exception of the reader's own: {str(refused.__cause__)[-300:]}"
+        return "given up" if "longer than" in str(refused) else "refused", None
     except Exception as error:
         return "crashed", f"ended in {type(error).__name__}: {error}"
     finally:
-        shutil.rmtree(work)
+        shutil.rmtree(home)
 
 
 def _judged(made: Mutant, reading: Reading) -> tuple[str, str | None]:

@@ -13,6 +13,7 @@ from cadastral.meeting import submit, submit_assessments
 from statewide.database import OWNER, connect
 from statewide.intake import Outcome, Request
 from statewide.settings import Settings
+from statewide.standard import load_standard
 from tests.cama import records, write_records
 from tests.towns import alder, found_alder, write
 
@@ -171,6 +172,27 @@ def test_parcels_and_records_of_one_delivery_meet_before_either_is_live(settings
     assert live(settings) == []
 
 
+@pytest.mark.parametrize("worse", ["assessment", "parcel"])
+def test_one_refused_part_refuses_the_other_and_either_says_why(settings: Settings, tmp_path: Path, worse: str) -> None:
+    town = found_alder(settings)
+
+    def go(parcels: int, rows: int) -> Outcome:
+        fabric, folder = alder(), tmp_path / f"{parcels}-{rows}"
+        fabric.drop(range(parcels, 64))
+        beside = {"assessment": write_records(records(*TOWN[:rows]), folder / "cama.csv")}
+        request = Request(write(fabric, folder), town.town_name, 2025, beside=beside)
+        return submit(settings, request, lambda message: None)
+
+    go(64, 64)
+    outcome = go(*((64, 40) if worse == "assessment" else (40, 64)))
+    summaries = (outcome.summary, outcome.summary["assessment"])
+    assert [summary["outcome"] for summary in summaries] == ["refused", "refused"]
+    page = (Path(outcome.summary["report"]) / "report.html").read_text(encoding="utf-8")
+    title = load_standard().checks[outcome.summary["blocked_by"][0]].title
+    for noun in ("parcels", "assessments"):
+        assert f"Alder’s {noun} for 2025 were refused: {title[:1].lower()}{title[1:]}" in page
+
+
 def test_a_canary_is_nowhere_outside_of_confidential(deliver: Deliver, settings: Settings) -> None:
     outcome = deliver([*TOWN, {"Link": "8-8", "PID": "99", "Town_Name": "Birch", "Suppressed": "Y"}])
     assert outcome.summary["rows"]["held"] == 1
@@ -186,3 +208,15 @@ def test_a_canary_is_nowhere_outside_of_confidential(deliver: Deliver, settings:
     assert leaks == []
     held = live(settings, "SELECT attributes::text FROM statewide.held_row")
     assert "uppress" not in held[0][0]
+
+
+def test_parcels_alone_that_lose_the_records_are_refused(settings: Settings, tmp_path: Path, deliver: Deliver) -> None:
+    deliver(TOWN)
+    renumbered = alder()
+    for name in ("CAMA_Link", "Link"):
+        if name in renumbered.columns:
+            renumbered.columns[name] = [f"99901-Z{number}" for number in range(len(renumbered))]
+    file = write(renumbered, tmp_path / "renumbered")
+    outcome = submit(settings, Request(file, "Alder", 2025), lambda message: None)
+    assert "MATCH_LOST" in outcome.summary["blocked_by"]
+    assert live(settings, "SELECT count(*) FROM cadastral.assessment_place") == [(64,)]
