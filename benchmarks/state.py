@@ -62,9 +62,8 @@ def main() -> None:
                 python = arguments.folder / "geopandas" if arguments.folder else Path(scratch) / "geopandas"
                 _geopandas(settings, python, [])
                 slow = _timed(f"geopandas, {len(some)} of the files", lambda: _geopandas(settings, python, some))
-                print(
-                    f"  by their bytes, all files would take geopandas {slow / share:.0f} s, {slow / share / peer:.1f} x ogr2ogr"
-                )
+                whole = slow / share
+                print(f"  by their bytes, all files would take {whole:.0f} s: {whole / peer:.1f} x ogr2ogr")
             first = _timed("submit, first load", lambda: _statewide(settings, "submit", files))
             again = _timed("submit, same files again", lambda: _statewide(settings, "submit", files))
             check = _timed("check, same files", lambda: _statewide(settings, "check", files))
