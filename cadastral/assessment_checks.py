@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
+from cadastral.checks import later_years
 from statewide.arrival import Rows
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
 from statewide.live import Live
@@ -59,14 +60,6 @@ def several_records(live: Live, staged: Staged, rows: Rows, town: Town, log: Fin
         cards=plain_number(of.get("further_card", 0)),
         parts=plain_number(of.get("part", 0)),
     )
-
-
-def stale_rows(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """Records of another collection year than the one they were sent for."""
-    for entry in staged.rows.column("collection_year").drop_null().value_counts().sort().to_pylist():
-        if entry["values"] != log.year:
-            column = rows.crosswalk.mapping.get("collection_year")
-            log.add("STALE_ROWS", column=column, value=entry["values"], rows=plain_count(entry["counts"], "row"))
 
 
 def matching(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
@@ -152,36 +145,31 @@ def _unmet(log: FindingLog, code: str, met: Flags, names: Any) -> None:
 
 def match_lost(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Did the live records meet the parcels, and these do not?"""
-    limits = log.check("MATCH_LOST").limits
-    placed = "SELECT count(*) FROM cadastral.assessment_place WHERE cousub_fips = %s"
-    row = live.connection.execute(placed, [live.cousub_fips]).fetchone()
     parcels = live_parcels(live)
-    if not len(live) or row is None or not parcels.num_rows:
-        return
-    before = row[0] / len(live)
-    now = float(_meets(staged.rows.column("cama_link_normalized"), parcels.column("cama_link_normalized")).mean())
-    if before >= limits["before_min"] and now < limits["share_min"]:
-        log.add("MATCH_LOST", share=plain_share(now), before=plain_share(before))
+    if len(live) and parcels.num_rows:
+        now = _meets(staged.rows.column("cama_link_normalized"), parcels.column("cama_link_normalized"))
+        _match_lost(live, len(live), now, log)
 
 
 def records_lost(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Would parcels that come alone lose the records that the live ones meet?"""
     records = _live_links(live)
-    if "assessment" in live.along or not len(records):
-        return
+    if len(records) and "assessment" not in live.along:
+        _match_lost(live, len(records), _meets(records, staged.rows.column("cama_link_normalized")), log)
+
+
+def _match_lost(live: Live, records: int, now: Flags, log: FindingLog) -> None:
     limits = log.check("MATCH_LOST").limits
     placed = "SELECT count(*) FROM cadastral.assessment_place WHERE cousub_fips = %s"
     row = live.connection.execute(placed, [live.cousub_fips]).fetchone()
-    before = (row[0] if row else 0) / len(records)
-    now = float(_meets(records, staged.rows.column("cama_link_normalized")).mean())
-    if before >= limits["before_min"] and now < limits["share_min"]:
-        log.add("MATCH_LOST", share=plain_share(now), before=plain_share(before))
+    before, share = (row[0] if row else 0) / records, float(now.mean())
+    if before >= limits["before_min"] and share < limits["share_min"]:
+        log.add("MATCH_LOST", share=plain_share(share), before=plain_share(before))
 
 
 def older_roll(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Was the file sent for an earlier year than the one that is live?"""
-    query = "SELECT year FROM statewide.publication WHERE dataset = %s AND cousub_fips = %s AND year > %s"
-    for (year,) in live.connection.execute(query, [log.dataset, town.cousub_fips, log.year]).fetchall():
+    for year in later_years(live, log):
         log.add("OLDER_ROLL", live=year)
 
 

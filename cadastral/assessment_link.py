@@ -13,7 +13,7 @@ import pyarrow as pa
 import shapely
 from psycopg import sql
 
-from statewide.copying import UUID, copy_in
+from statewide.copying import UUID, copy_in, ewkb_array
 from statewide.database import Connection, read_sql
 from statewide.ddl import shape_srids
 from statewide.geometry import published_shapes
@@ -66,7 +66,7 @@ def _points(connection: Connection, standard: Standard, town: dict[str, str]) ->
     for (name, srid), same in zip(
         shape_srids(standard).items(), (points, *published_shapes(points, standard)), strict=True
     ):
-        columns[name] = pa.array(shapely.to_wkb(shapely.set_srid(same, srid), include_srid=True), pa.binary())
+        columns[name] = ewkb_array(same, srid)
     copy_in(connection, sql.Identifier("parcel_point"), list(columns), [columns])
 
 

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cadastral import assessment_checks as checks
+from cadastral.checks import stale_rows
 from cadastral.confidential import hide_what_shows, how_it_tells, keep_confidential, read_suppression
-from cadastral.parcel_id import make_cama_link, normalize_cama_link, split_cama_link
+from cadastral.parcel_id import make_cama_link, normalize_cama_link, number_facts, split_cama_link
 from cadastral.use_codes import UNMAPPED, classify_uses
 from statewide.arrival import Rows
-from statewide.copying import UUID
+from statewide.copying import uuid_array
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
 from statewide.geometry import SQFT_PER_ACRE
@@ -44,20 +45,6 @@ _NOT_MISTAKEN = ("appraised_total_usd", "assessed_land_usd", "assessed_building_
 """Where one of them is given, the columns are not mistaken for one another."""
 _UNIT = ("pid", "account_number", "unit", "location", "parcel_id")
 """Columns that are the same on all cards of one record, and in one of which two units differ."""
-
-
-def facts(source: pa.Table, crosswalk: Crosswalk) -> dict[str, int]:
-    """Counts of the numbers as given: blank ones, and rows that share one."""
-    found = {}
-    for field in ("cama_link", "link", "pid"):
-        if field not in crosswalk.mapping:
-            continue
-        values = source.column(crosswalk.mapping[field]).cast(pa.string())
-        counts = values.drop_null().value_counts().field("counts").to_numpy()
-        blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(values, "")), "")
-        found[f"blank_{field}"] = int(pc.sum(blank).as_py() or 0)
-        found[f"rows_sharing_a_{field}"] = int(counts[counts > 1].sum())
-    return found
 
 
 def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
@@ -317,7 +304,7 @@ def keep_apart(
         live.connection,
         standard,
         live.cousub_fips,
-        pa.Array.from_buffers(UUID, len(uids), [None, pa.py_buffer(uids.tobytes())]),
+        uuid_array(uids),
         rows.source.take(pa.array(published)),
         rows.crosswalk,
         suppression.of(published),
@@ -528,13 +515,13 @@ ASSESSMENTS = Dataset(
     noun="assessments",
     label="cama_link",
     any_of=("cama_link", *LINK_FIELDS),
-    facts=facts,
+    facts=number_facts("cama_link", "link", "pid"),
     identify=identify,
     checks=(
         TableCheck(("SAME_ASSESSMENT",), checks.same_again),
         TableCheck(("SEVERAL_RECORDS",), checks.several_records),
         TableCheck(("NO_PARCELS_YET", "CAMA_WITHOUT_PARCEL", "PARCEL_WITHOUT_CAMA"), checks.matching),
-        TableCheck(("STALE_ROWS",), checks.stale_rows),
+        TableCheck(("STALE_ROWS",), stale_rows),
         TableCheck(("OLDER_ROLL",), checks.older_roll),
         TableCheck(("RECORD_COUNT_DROP",), checks.fewer_records),
         TableCheck(("MATCH_LOST",), checks.match_lost),

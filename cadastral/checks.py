@@ -1,7 +1,7 @@
 """Checks over the rows of one parcel delivery: against one another, the town's outline, and what is live.
 
-Each takes the staged rows in the database (`staged`) or as arrays, and adds findings; severities, sentences and limits
-are the law's (``schemas/checks.yml``).
+Each takes the staged rows in columns and adds findings; severities, sentences and limits are the law's
+(``schemas/checks.yml``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from statewide.findings import FindingLog, plain_count, plain_number, plain_shar
 from statewide.geometry import SQFT_PER_ACRE, distances_ft, same_shape
 from statewide.live import Live
 from statewide.register import Town
-from statewide.staging import Staged
+from statewide.staging import Staged, content_hashes
 
 Texts = npt.NDArray[np.object_]
 Places = npt.NDArray[np.intp]
@@ -28,7 +28,7 @@ Places = npt.NDArray[np.intp]
 def loaded_twice(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Is nearly every parcel number there exactly twice, one copy upon the other?"""
     limits = log.check("TOWN_LOADED_TWICE").limits
-    numbers = np.array(staged.rows.column("parcel_id_normalized").to_pylist(), dtype=object)
+    numbers = staged.text("parcel_id_normalized")
     order = np.argsort(np.where(numbers == None, "", numbers).astype(str), kind="stable")  # noqa: E711  (element-wise)
     named = order[np.array([numbers[place] is not None for place in order], dtype=bool)]
     distinct, first, count = np.unique(numbers[named].astype(str), return_index=True, return_counts=True)
@@ -37,12 +37,12 @@ def loaded_twice(live: Live, staged: Staged, rows: Rows, town: Town, log: Findin
         return
     left, right = named[twice], named[twice + 1]
     common = shapely.area(shapely.intersection(staged.shapes[left], staged.shapes[right]))
-    smaller = np.minimum(shapely.area(staged.shapes[left]), shapely.area(staged.shapes[right]))
+    smaller = np.minimum(staged.areas[left], staged.areas[right])
     if np.median(common / smaller) < 0.5:
         return
     alike = same_shape(staged.shapes[left], staged.shapes[right], log.standard.header.coordinate_tolerance_ft)
     apart = distances_ft(staged.shapes[left], staged.shapes[right])[~alike]
-    total = float(shapely.area(staged.shapes).sum())
+    total = float(staged.areas.sum())
     log.add(
         "TOWN_LOADED_TWICE",
         twice=plain_number(len(twice)),
@@ -72,9 +72,8 @@ def _separator(rows: Rows, left: np.ndarray[Any, Any], right: np.ndarray[Any, An
 
 def duplicate_rows(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Rows that repeat an earlier one in every published column and in shape."""
-    both = np.empty(len(staged.row_no), dtype=[("attributes", "V16"), ("shape", "V16")])
-    both["attributes"], both["shape"] = staged.attribute_hash, staged.shape_hash
-    _, first, group = np.unique(both.view("S32"), return_index=True, return_inverse=True)
+    both = content_hashes(staged.attribute_hash, staged.shape_hash)
+    _, first, group = np.unique(both, return_index=True, return_inverse=True)
     for place in np.flatnonzero(first[group] != np.arange(len(group))):
         other = int(staged.row_no[first[group[place]]])
         log.add("DUPLICATE_ROW", row_no=int(staged.row_no[place]), other=other, shape=staged.shapes[place])
@@ -145,9 +144,14 @@ def stale_rows(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingL
 
 def older_year(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Was the file sent for an earlier year than the one that is live?"""
-    query = "SELECT year FROM statewide.publication WHERE dataset = %s AND cousub_fips = %s AND year > %s"
-    for (year,) in live.connection.execute(query, [log.dataset, town.cousub_fips, log.year]).fetchall():
+    for year in later_years(live, log):
         log.add("OLDER_YEAR", live=year)
+
+
+def later_years(live: Live, log: FindingLog) -> list[int]:
+    """The year of what is live, if it is later than the one that the file was sent for."""
+    query = "SELECT year FROM statewide.publication WHERE dataset = %s AND cousub_fips = %s AND year > %s"
+    return [year for (year,) in live.connection.execute(query, [log.dataset, live.cousub_fips, log.year]).fetchall()]
 
 
 def live_rows_held(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
@@ -173,7 +177,7 @@ def shrinkage(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLo
     old, old_area = len(live), float(live.total(sql.SQL("coalesce(sum(area_sqft), 0)")))
     if not old:
         return
-    new, new_area = len(staged.shapes), float(shapely.area(staged.shapes).sum())
+    new, new_area = len(staged.shapes), float(staged.areas.sum())
     if new < log.check("COUNT_DROP").limits["share_min"] * old:
         log.add("COUNT_DROP", new=plain_number(new), old=plain_number(old), share=plain_share(new / old))
     if new_area < log.check("AREA_DROP").limits["share_min"] * old_area:

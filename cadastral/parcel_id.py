@@ -5,8 +5,12 @@ Normalised forms serve for matching only; what the town wrote is kept beside the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from statewide.crosswalk import Crosswalk
 
 FIPS_LENGTH = 5
 
@@ -48,3 +52,21 @@ def make_cama_link(cousub_fips: str, links: pa.Array) -> pa.Array:
     blank = pc.equal(trimmed, "")
     joined = pc.binary_join_element_wise(pa.scalar(cousub_fips), trimmed, "-")
     return pc.if_else(blank, pa.scalar(None, pa.string()), joined)
+
+
+def number_facts(*fields: str) -> Callable[[pa.Table, Crosswalk], dict[str, int]]:
+    """What counts, of delivered numbers and links as given, the blank ones and the rows that share one."""
+
+    def facts(source: pa.Table, crosswalk: Crosswalk) -> dict[str, int]:
+        found = {}
+        for field in fields:
+            if field not in crosswalk.mapping:
+                continue
+            values = source.column(crosswalk.mapping[field]).cast(pa.string())
+            counts = values.drop_null().value_counts().field("counts").to_numpy()
+            blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(values, "")), "")
+            found[f"blank_{field}"] = int(pc.sum(blank).as_py() or 0)
+            found[f"rows_sharing_a_{field}"] = int(counts[counts > 1].sum())
+        return found
+
+    return facts

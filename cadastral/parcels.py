@@ -14,27 +14,12 @@ import shapely
 
 from cadastral import checks, seams, topology_checks
 from cadastral.assessment_checks import records_lost
-from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, split_cama_link
+from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, number_facts, split_cama_link
 from statewide.arrival import Rows
 from statewide.conform import classify
-from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_number
 from statewide.intake import Dataset, TableCheck
 from statewide.register import Town, same_town
-
-
-def facts(source: pa.Table, crosswalk: Crosswalk) -> dict[str, int]:
-    """Counts of numbers and links as given: blank ones, and rows that share one."""
-    found = {}
-    for field in ("parcel_id", "cama_link"):
-        if field not in crosswalk.mapping:
-            continue
-        values = source.column(crosswalk.mapping[field]).cast(pa.string())
-        counts = values.drop_null().value_counts().field("counts").to_numpy()
-        blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(values, "")), "")
-        found[f"blank_{field}"] = int(pc.sum(blank).as_py() or 0)
-        found[f"rows_sharing_a_{field}"] = int(counts[counts > 1].sum())
-    return found
 
 
 def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
@@ -121,7 +106,7 @@ PARCELS = Dataset(
     noun="parcels",
     label="parcel_id",
     any_of=("cama_link", "link", "parcel_id"),
-    facts=facts,
+    facts=number_facts("parcel_id", "cama_link"),
     identify=identify,
     checks=(
         TableCheck(("TOWN_LOADED_TWICE",), checks.loaded_twice),

@@ -26,7 +26,7 @@ from statewide.errors import BadArgument
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
 from statewide.geometry import Shapes
 from statewide.live import Live
-from statewide.register import Town
+from statewide.register import Town, towns_from
 from statewide.replace import lock_town
 from statewide.settings import Settings
 from statewide.staging import Staged
@@ -103,7 +103,7 @@ def register_lines(connection: Connection, standard: Standard, town: Town) -> in
 
 def published_towns(connection: Connection) -> list[Town]:
     """Towns with live parcels, by code."""
-    return _towns(
+    return towns_from(
         connection.execute(
             "SELECT t.cousub_fips, t.town_no, t.town_name, ST_AsBinary(t.geom) FROM statewide.municipality AS t"
             " JOIN statewide.publication AS p ON p.cousub_fips = t.cousub_fips AND p.dataset = 'parcel' ORDER BY 1"
@@ -281,7 +281,7 @@ def _neighbours(connection: Connection, standard: Standard, town: Town) -> Itera
     """Neighbours with live parcels, and the zone in which the line with each can run."""
     values = {"town": town.cousub_fips, "distance_ft": standard.checks["SEAM"].limits["zone_ft"]}
     here = _vicinity(standard, town)
-    for neighbour in _towns(connection.execute(read_sql("cadastral", "neighbours"), values).fetchall()):
+    for neighbour in towns_from(connection.execute(read_sql("cadastral", "neighbours"), values).fetchall()):
         zone = shapely.intersection(here, _vicinity(standard, neighbour))
         if not zone.is_empty:
             yield neighbour, zone
@@ -291,10 +291,6 @@ def _vicinity(standard: Standard, town: Town) -> shapely.Geometry:
     """Where the parcels of a town may end: its outline is an index map, and may be wrong by so much."""
     distance = standard.checks["SEAM"].limits["zone_ft"]
     return shapely.buffer(shapely.simplify(town.outline, distance / 10), distance, quad_segs=2)
-
-
-def _towns(rows: list[tuple[Any, ...]]) -> list[Town]:
-    return [Town(fips, number, name, shapely.from_wkb(bytes(outline))) for fips, number, name, outline in rows]
 
 
 def _live_parcels(

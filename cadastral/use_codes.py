@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from statewide.crosswalk import read_town_file
 from statewide.errors import LawError
 from statewide.standard import CodeList, Standard
 
@@ -142,16 +142,7 @@ def read_codebook(path: Path, standard: Standard) -> Codebook:
     Raises:
         LawError: it has an unknown key, class or dialect, or says two things of one code.
     """
-    if not path.exists():
-        return Codebook()
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        codebook = Codebook.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except yaml.YAMLError as error:
-        raise LawError(f"{shown}: is not YAML: {' '.join(str(error).split())}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise LawError(f"{shown}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+    codebook, shown = read_town_file(path, Codebook)
     classes = {code.code for code in standard.code_lists["use_class"].codes}
     if unknown := {entry.use_class for entry in codebook.codes} - classes:
         raise LawError(f"{shown}: there is no use class {', '.join(sorted(unknown))}.")

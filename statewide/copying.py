@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import shapely
 from psycopg import sql
 
 from statewide.database import Connection
@@ -46,6 +47,16 @@ def copy_in(
             fields = [_field(chunk[column]) for column in columns]
             copy.write(_bytes(pc.binary_join_element_wise(count, *fields, b"")))
         copy.write(_END)
+
+
+def uuid_array(uids: npt.NDArray[np.void]) -> pa.Array:
+    """Identifiers or digests of sixteen bytes (`V16`), ready to travel."""
+    return pa.Array.from_buffers(UUID, len(uids), [None, pa.py_buffer(np.ascontiguousarray(uids).tobytes())])
+
+
+def ewkb_array(shapes: npt.NDArray[np.object_], srid: int) -> pa.Array:
+    """Shapes with their coordinate system, ready to travel."""
+    return pa.array(shapely.to_wkb(shapely.set_srid(shapes, srid), include_srid=True), pa.binary())
 
 
 def _field(values: pa.Array) -> pa.Array:

@@ -106,23 +106,37 @@ def read_reviewed(path: Path, table: Table) -> Reviewed:
     Raises:
         LawError: the file has a key that is not known, or maps to a field that the standard does not have.
     """
-    if not path.exists():
-        return Reviewed()
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        reviewed = Reviewed.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except yaml.YAMLError as error:
-        raise LawError(f"{shown}: is not YAML: {' '.join(str(error).split())}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise LawError(
-            f"{shown}: {'.'.join(map(str, first['loc']))}: {first['msg']}. The file has only `mapping` (field: column),"
-            " `ignored` (column: reason), `crs` (EPSG code) and `join` (parcel: column, cama: column)."
-        ) from error
+    reviewed, shown = read_town_file(
+        path,
+        Reviewed,
+        " The file has only `mapping` (field: column), `ignored` (column: reason), `crs` (EPSG code) and `join`"
+        " (parcel: column, cama: column).",
+    )
     unknown = set(reviewed.mapping) - {field.name for field in table.town_fields}
     if unknown:
         raise LawError(f"{shown}: mapping: {table.name} has no field {', '.join(sorted(unknown))} for a town to fill.")
     return reviewed
+
+
+def read_town_file[ModelT: BaseModel](path: Path, model: type[ModelT], hint: str = "") -> tuple[ModelT, str]:
+    """A file that is kept of a town, empty when it has none, and how the file is called in a message.
+
+    Args:
+        hint: a sentence on what the file may hold, for whoever wrote something else.
+
+    Raises:
+        LawError: it is no YAML, or not what the model says.
+    """
+    shown = f"{path.parent.name}/{path.name}"
+    if not path.exists():
+        return model(), shown
+    try:
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}), shown
+    except yaml.YAMLError as error:
+        raise LawError(f"{shown}: is not YAML: {' '.join(str(error).split())}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise LawError(f"{shown}: {'.'.join(map(str, first['loc']))}: {first['msg']}.{hint}") from error
 
 
 def propose(

@@ -19,7 +19,6 @@ from pathlib import Path
 from statewide.reading_limits import MIB, Unusable
 
 DELIMITERS = ",;\t|"
-DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _LONGEST_LINE = 64 * MIB
 _MOST_LINES_IN_CELL = 200
 _HEAD_RECORDS = 200

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from statewide.register import Town, find_town, town_of
 from statewide.replace import follows, lock_town, replace_town
 from statewide.report import write_report
 from statewide.report_input import Against, CrsTried, ReportInput
-from statewide.score import Count, Score, ScoreInput, score, score_counts
+from statewide.score import Count, Score, ScoreInput, score
 from statewide.settings import Settings
 from statewide.staging import Staged, new_uid
 from statewide.standard import Standard, Table, load_standard
@@ -198,7 +198,7 @@ def take_in(settings: Settings, delivery: Delivery, request: Request, say: Say) 
         ]
         with clock.step("crosswalk"):
             known = [walk.known(connection) for walk in walks]
-            meeting = _meeting(connection, standard, delivery, walks, readings)
+            meeting = _meeting(connection, standard, delivery, walks, readings, known)
         connection.commit()  # nothing is held open while the file is worked on
         arrived = [
             walk.prepare(reading, each, meeting) for walk, reading, each in zip(walks, readings, known, strict=True)
@@ -215,10 +215,10 @@ def take_in(settings: Settings, delivery: Delivery, request: Request, say: Say) 
             for walk, each, verdict in zip(walks, arrived, verdicts, strict=True)
         ]
         with clock.step("score"):
-            found = _score(standard, delivery, parts)
+            found = _score(standard, parts)
             for part in parts:
                 part.summary["score"] = found.as_dict()
-        summary = _joined([part.summary for part in parts])
+        summary = joined_summary([part.summary for part in parts])
         if request.publish:
             replaced = {part.walk.dataset.table: part.walk.record(connection, part, meeting) for part in parts}
             if delivery.settle and not blocking:
@@ -270,10 +270,7 @@ class _Arrived:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """What the checks decided about a part. `held` is row → codes; `blocking` names what shuts the gate.
-
-    `matched` and `carried` are what the score counts of the town's other datasets.
-    """
+    """What the checks decided about a part. `held` is row → codes; `blocking` names what shuts the gate."""
 
     held: dict[int, list[str]]
     blocking: tuple[str, ...]
@@ -504,7 +501,6 @@ class _Walk:
                 received_at=self.received_at,
                 accepted=self.request.accept,
                 standard_version=self.standard.header.version,
-                software_version=version("statewide"),
             )
             ledger.record_ledger(connection, self.submission, entries, rows.crosswalk.account())
             ledger.record_findings(connection, self.submission, self.log.sorted(), srid)
@@ -583,31 +579,32 @@ def _meeting(
     delivery: Delivery,
     walks: Sequence[_Walk],
     readings: Sequence[files.Reading],
+    known: Sequence[_Known],
 ) -> Meeting:
     """How the parts of the delivery meet, persons' columns taken out."""
     if delivery.meet is None:
         return Meeting()
     parts = {}
-    for walk, reading in zip(walks, readings, strict=True):
+    for walk, reading, of_town in zip(walks, readings, known, strict=True):
         persons = withheld_columns(standard, reading.table.column_names)
         columns = reading.table.drop_columns([*persons, "row_no", "geometry"])
-        reviewed = read_reviewed(walk.dataset.sources / walk.town.source_name, walk.table)
-        parts[walk.dataset.table] = Arriving(columns, reviewed)
+        parts[walk.dataset.table] = Arriving(columns, of_town.reviewed)
     town = walks[0].town
     return delivery.meet(connection, standard, town, parts, ledger.saved_join_key(connection, town.cousub_fips))
 
 
-def _score(standard: Standard, delivery: Delivery, parts: Sequence[_Part]) -> Score:
+def _score(standard: Standard, parts: Sequence[_Part]) -> Score:
     """What the town's year earns by all parts together and by what is live of the others."""
-    counts: dict[str, Count] = {}
-    for part in parts:
-        counts |= score(part.verdict.scored, standard).counts
-    for part in parts:  # what the first carried over from an earlier delivery, a later part knows better
-        counts |= score(replace(part.verdict.scored, carried={}), standard).counts
-    return score_counts(counts, standard)
+    # What one part carried over from an earlier delivery, another part of this one knows better.
+    carried = {name: count for part in parts for name, count in part.verdict.scored.carried.items()}
+    first, *others = (part.verdict.scored for part in parts)
+    found = score(replace(first, carried=carried), standard)
+    for scored in others:
+        found = score(replace(scored, carried=found.counts), standard)
+    return found
 
 
-def _joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def joined_summary(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The summary of the delivery: that of its first part, the others by the names of their datasets."""
     first, *others = summaries
     joined = first | {other["dataset"]: other for other in others}

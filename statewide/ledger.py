@@ -6,10 +6,12 @@ published is counted and measured by PostGIS, the rest by us, so the two keep an
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
@@ -72,7 +74,6 @@ def record_submission(
     received_at: Any,
     accepted: Mapping[str, str],
     standard_version: str,
-    software_version: str,
 ) -> None:
     """Write the submission's row."""
     connection.execute(
@@ -91,9 +92,14 @@ def record_submission(
             Jsonb(dict(accepted)),
             Jsonb({name: value for name, value in summary.items() if name != "report"}),  # a path of this machine
             standard_version,
-            software_version,
+            _software_version(),
         ],
     )
+
+
+@functools.cache
+def _software_version() -> str:
+    return version("statewide")
 
 
 def record_ledger(

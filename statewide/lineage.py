@@ -19,7 +19,7 @@ import shapely
 
 from statewide.geometry import Shapes, distances_ft, same_shape
 from statewide.live import Live
-from statewide.staging import Digests, Staged
+from statewide.staging import Digests, Staged, content_hashes
 from statewide.standard import Standard
 
 Kind = Literal["within tolerance", "changed"]
@@ -132,9 +132,7 @@ def _identical(staged: Staged, versions: npt.NDArray[np.void]) -> Indices:
 
 def _nth(attribute_hash: Digests, shape_hash: Digests, row_no: npt.NDArray[Any]) -> npt.NDArray[np.void]:
     """Both hashes, and the how-manieth row with them it is: forty bytes that no two rows of a town share."""
-    both = np.empty(len(row_no), dtype=[("attributes", "V16"), ("shape", "V16")])
-    both["attributes"], both["shape"] = attribute_hash, shape_hash
-    _, group = np.unique(both.view("S32"), return_inverse=True)
+    _, group = np.unique(content_hashes(attribute_hash, shape_hash), return_inverse=True)
     order = np.lexsort((row_no, group))
     ordered = group[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else ordered

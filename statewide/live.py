@@ -42,6 +42,7 @@ class Live:
         """The other parts of the delivery, by dataset, that would be published with it; those judged before."""
         self.along: frozenset[str] = frozenset()
         """All datasets of the delivery."""
+        self._columns: dict[str, npt.NDArray[np.object_]] = {}
 
     @functools.cached_property
     def versions(self) -> Fixed:
@@ -71,8 +72,10 @@ class Live:
 
     def column(self, name: str) -> npt.NDArray[np.object_]:
         """A column's values, None where it is empty; in the order of `versions`."""
-        rows = self.connection.execute(self._select([sql.Identifier(name)])).fetchall()
-        return np.array([value for (value,) in rows], dtype=object)
+        if name not in self._columns:
+            rows = self.connection.execute(self._select([sql.Identifier(name)])).fetchall()
+            self._columns[name] = np.array([value for (value,) in rows], dtype=object)
+        return self._columns[name]
 
     def shapes(self, places: Places) -> Shapes:
         """Shapes of the rows at these places of `versions`, in the storage CRS."""

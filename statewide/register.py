@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from shapely.geometry.base import BaseGeometry
 from statewide.database import Connection
 from statewide.ddl import LONLAT_SRID, shape_srids
 from statewide.errors import UnknownTown
-from statewide.geometry import Shapes, points_in_storage, published_shapes, sample_points, to_storage
+from statewide.geometry import Floats, Shapes, points_in_storage, published_shapes, sample_points, to_storage
 from statewide.standard import Standard, schemas_folder
 
 _MOST = 0.5
@@ -71,10 +71,9 @@ def locate(shapes: Shapes, declared: int | None, standard: Standard) -> Place | 
     if not len(points):
         return None
     tree = shapely.STRtree(authority_outlines(standard))
-    tried = [declared] if declared else [crs.epsg for crs in standard.header.accepted_crs if crs.same_digits_as is None]
     best: Place | None = None
-    for epsg in tried:
-        _, towns = tree.query(shapely.points(points_in_storage(points, epsg, standard)), predicate="within")
+    for epsg, corners in _read_in(points, declared, standard).items():
+        _, towns = tree.query(shapely.points(corners), predicate="within")
         if not len(towns):
             continue
         counts = np.bincount(towns)
@@ -82,6 +81,12 @@ def locate(shapes: Shapes, declared: int | None, standard: Standard) -> Place | 
         if best is None or share > best.share:
             best = Place(epsg, standard.municipalities[int(counts.argmax())].town_name, share)
     return best
+
+
+def _read_in(points: Floats, declared: int | None, standard: Standard) -> dict[int, Floats]:
+    """The points in the storage CRS, read in the declared system, else in each that has digits of its own."""
+    tried = [declared] if declared else [crs.epsg for crs in standard.header.accepted_crs if crs.same_digits_as is None]
+    return {epsg: points_in_storage(points, epsg, standard) for epsg in tried}
 
 
 def load_authority(connection: Connection, standard: Standard) -> None:
@@ -139,8 +144,7 @@ def town_of(connection: Connection, file: str, shapes: Shapes, declared: int | N
         UnknownTown: in no one town lie most of them.
     """
     points = sample_points(shapes)
-    tried = [declared] if declared else [crs.epsg for crs in standard.header.accepted_crs if crs.same_digits_as is None]
-    moved = {epsg: points_in_storage(points, epsg, standard) for epsg in tried}
+    moved = _read_in(points, declared, standard)
     on_earth = [corners[np.isfinite(corners).all(axis=1)] for corners in moved.values()]
     boxes = [shapely.box(*corners.min(axis=0), *corners.max(axis=0)) for corners in on_earth if len(corners)]
     towns = _towns(connection, boxes=boxes)
@@ -165,6 +169,11 @@ def _towns(connection: Connection, codes: Sequence[str] = (), boxes: Sequence[Ba
         " ORDER BY cousub_fips",
         [list(codes), [shapely.to_wkb(box) for box in boxes]],
     ).fetchall()
+    return towns_from(rows)
+
+
+def towns_from(rows: Iterable[tuple[Any, ...]]) -> list[Town]:
+    """Towns of rows with code, number, name and outline as WKB."""
     return [Town(fips, number, name, shapely.from_wkb(bytes(outline))) for fips, number, name, outline in rows]
 
 

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import shapely
 from psycopg import sql
 
-from statewide.copying import UUID, copy_in
+from statewide.copying import UUID, copy_in, ewkb_array, uuid_array
 from statewide.database import Connection
 from statewide.ddl import has_shapes, shape_srids, stored_columns
 from statewide.errors import LedgerUnbalanced
-from statewide.geometry import Shapes, published_shapes
+from statewide.geometry import published_shapes
 from statewide.lineage import Indices, Lineage
 from statewide.live import EMPTY, Live, uuids
 from statewide.staging import Digests, Staged, new_uids
@@ -176,7 +175,7 @@ class LiveColumns:
         """The rows at these places, some thousands at a time; `uids` has the identifiers of all rows."""
         for start in range(0, len(places), _CHUNK):
             here = places[start : start + _CHUNK]
-            yield self._columns(here, _raw(uids[here]))
+            yield self._columns(here, uuid_array(uids[here]))
 
     def _columns(self, places: Indices, uids: pa.Array) -> dict[str, pa.Array]:
         staged, table = self._staged, self._staged.table
@@ -191,8 +190,8 @@ class LiveColumns:
         columns |= {
             table.key: uids,
             "row_no": columns["row_no"].cast(pa.int32()),
-            "attribute_hash": _raw(staged.attribute_hash[places]),
-            "shape_hash": _raw(staged.shape_hash[places]),
+            "attribute_hash": uuid_array(staged.attribute_hash[places]),
+            "shape_hash": uuid_array(staged.shape_hash[places]),
             "submission_id": pa.repeat(self._submission, len(places)),
             "valid_from": pa.repeat(self._now, len(places)),
         }
@@ -200,16 +199,8 @@ class LiveColumns:
             shapes = staged.shapes[places]
             all_shapes = (shapes, *published_shapes(shapes, self._standard))
             for (name, srid), same in zip(shape_srids(self._standard).items(), all_shapes, strict=True):
-                columns[name] = _ewkb(same, srid)
+                columns[name] = ewkb_array(same, srid)
         return columns
-
-
-def _raw(uids: Digests) -> pa.Array:
-    return pa.Array.from_buffers(UUID, len(uids), [None, pa.py_buffer(np.ascontiguousarray(uids).tobytes())])
-
-
-def _ewkb(shapes: Shapes, srid: int) -> pa.Array:
-    return pa.array(shapely.to_wkb(shapely.set_srid(shapes, srid), include_srid=True), pa.binary())
 
 
 _TO_HISTORY = """

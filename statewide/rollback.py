@@ -10,7 +10,6 @@ import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from statewide.copying import UUID
 from statewide.database import Connection, connect
 from statewide.ddl import has_shapes
 from statewide.errors import BadArgument
-from statewide.intake import Dataset, Say, tell_the_rooms
+from statewide.intake import Dataset, Say, joined_summary, tell_the_rooms
 from statewide.lineage import Indices, Lineage
 from statewide.live import Live
 from statewide.register import Town, find_town
@@ -76,8 +75,7 @@ def roll_back(
     with connect(settings) as connection:
         found = find_town(connection, town)
         connection.commit()
-        for dataset in datasets:
-            lock_town(connection, standard.table(dataset.table).schema_name, found.cousub_fips)
+        lock_town(connection, standard.table(datasets[0].table).schema_name, found.cousub_fips)
         target = find_version(connection, datasets[0].table, found, to)
         summaries, restored = [], {}
         for dataset in datasets:
@@ -88,9 +86,7 @@ def roll_back(
             each, restored[dataset.table] = _restore(connection, standard, dataset, found, wanted, reason, received_at)
             summaries.append(each)
         settle(connection, found, restored)
-    summary = summaries[0] | {other["dataset"]: other for other in summaries[1:]}
-    if any(each["outcome"] == "published" for each in summaries):
-        summary["outcome"] = "published"
+    summary = joined_summary(summaries)
     summary["behind"] = tell_the_rooms(settings, datasets, found, say)
     return summary | {"seconds": {"total": round(time.perf_counter() - started, 3)}}
 
@@ -146,7 +142,6 @@ def _restore(
         received_at=received_at,
         accepted={},
         standard_version=standard.header.version,
-        software_version=version("statewide"),
     )
     entries = ledger.Ledger(count, count, 0, 0, area, area, 0.0, 0.0)
     entries.require_balance(standard.header.area_tolerance_sqft)

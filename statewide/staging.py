@@ -102,6 +102,13 @@ def shape_hashes(shapes: Shapes) -> Digests:
     return hashes
 
 
+def content_hashes(attribute_hash: Digests, shape_hash: Digests) -> npt.NDArray[np.bytes_]:
+    """Both hashes of each row as one value to group by."""
+    both = np.empty(len(attribute_hash), dtype=[("attributes", "V16"), ("shape", "V16")])
+    both["attributes"], both["shape"] = attribute_hash, shape_hash
+    return both.view("S32")
+
+
 def new_uid() -> str:
     """A fresh identifier."""
     return str(uuid.uuid4())

@@ -83,6 +83,21 @@ def alder(rows: int = 8, columns: int = 8, year: int = 2025) -> Fabric:
     )
 
 
+def append_lot(fabric: Fabric, number: str, shape: BaseGeometry, **values: Any) -> None:
+    """Add a lot of Alder with its number; columns not named are empty."""
+    fabric.append(
+        shape,
+        Link=number,
+        Parcel_Type="PARCEL",
+        Town_Name="Alder",
+        Parcel_ID=number,
+        CAMA_Link=f"{ALDER.cousub_fips}-{number}",
+        Collection_year="2025",
+        Shape_Area=shape.area,
+        **values,
+    )
+
+
 def write(
     fabric: Fabric, path: Path, *, epsg: int | None = 6434, kind: str = "geopackage", layer: str = "parcels"
 ) -> Path:

@@ -14,7 +14,7 @@ import shapely
 from statewide.database import connect
 from statewide.intake import Outcome
 from statewide.settings import Settings
-from tests.towns import ALDER, LOT, SOUTH, WEST, Fabric, alder
+from tests.towns import ALDER, LOT, SOUTH, WEST, Fabric, alder, append_lot
 
 Submit = Callable[..., Outcome]
 
@@ -33,11 +33,6 @@ def draw(fabric: Fabric, index: int, shape: Any) -> None:
 def number(fabric: Fabric, index: int, name: str) -> None:
     fabric.columns["Parcel_ID"][index] = fabric.columns["Link"][index] = name
     fabric.columns["CAMA_Link"][index] = f"{ALDER.cousub_fips}-{name}"
-
-
-def add(fabric: Fabric, name: str, shape: Any) -> None:
-    fabric.append(shape, Parcel_Type="PARCEL", Town_Name="Alder", Collection_year="2025", Shape_Area=shape.area)
-    number(fabric, len(fabric) - 1, name)
 
 
 def relations(settings: Settings) -> list[tuple[Any, ...]]:
@@ -62,13 +57,13 @@ def relations(settings: Settings) -> list[tuple[Any, ...]]:
 
 def split(fabric: Fabric) -> None:
     draw(fabric, 0, lot(0, 0, 0.6))
-    add(fabric, "1-1A", lot(0.6, 0, 0.4))
+    append_lot(fabric, "1-1A", lot(0.6, 0, 0.4))
 
 
 def split_without_the_number(fabric: Fabric) -> None:
     fabric.drop([0])
-    add(fabric, "200", lot(0, 0, 0.5))
-    add(fabric, "201", lot(0.5, 0, 0.5))
+    append_lot(fabric, "200", lot(0, 0, 0.5))
+    append_lot(fabric, "201", lot(0.5, 0, 0.5))
 
 
 def merged(fabric: Fabric) -> None:
@@ -78,7 +73,7 @@ def merged(fabric: Fabric) -> None:
 
 def merged_under_a_new_number(fabric: Fabric) -> None:
     fabric.drop([0, 1])
-    add(fabric, "200", lot(0, 0, 2))
+    append_lot(fabric, "200", lot(0, 0, 2))
 
 
 def boundary_moved_between_neighbours(fabric: Fabric) -> None:
@@ -88,8 +83,8 @@ def boundary_moved_between_neighbours(fabric: Fabric) -> None:
 
 def three_redrawn_as_two(fabric: Fabric) -> None:
     fabric.drop([0, 1, 2])
-    add(fabric, "200", lot(0, 0, 1.6))
-    add(fabric, "201", lot(1.6, 0, 1.4))
+    append_lot(fabric, "200", lot(0, 0, 1.6))
+    append_lot(fabric, "201", lot(1.6, 0, 1.4))
 
 
 def moved(fabric: Fabric) -> None:
@@ -103,7 +98,7 @@ def renumbered_and_redrawn(fabric: Fabric) -> None:
 
 def retired_and_new(fabric: Fabric) -> None:
     fabric.drop([63])
-    add(fabric, "200", lot(10, 0))
+    append_lot(fabric, "200", lot(10, 0))
 
 
 def words(fabric: Fabric) -> None:
@@ -175,7 +170,7 @@ def test_units_that_join_a_lot_are_new_on_its_land_and_do_not_split_it(deliver: 
     deliver(alder())
     fabric = alder()
     for unit in range(3):
-        add(fabric, f"1-1-{unit}", fabric.shapes[0])
+        append_lot(fabric, f"1-1-{unit}", fabric.shapes[0])
     assert deliver(fabric).summary["lineage"] == {"new": 3}
     # The lot with its units is redrawn: a stack is one lot, and four rows on it are four reshaped rows.
     for index in (0, 64, 65, 66):
@@ -188,7 +183,7 @@ def test_a_lot_with_small_shapes_upon_it_is_not_split_by_them(deliver: Submit, s
     fabric = alder()
     draw(fabric, 0, lot(0, 0, 0.99))
     for unit in range(4):
-        add(fabric, f"1-1-{unit}", lot(0.2 * unit, 0, 0.19, 0.5))
+        append_lot(fabric, f"1-1-{unit}", lot(0.2 * unit, 0, 0.19, 0.5))
     assert deliver(fabric).summary["lineage"] == {"reshaped": 1, "new": 4}
 
 

@@ -16,7 +16,7 @@ from statewide.errors import BadArgument, DatabaseBusy, StorageFull, UnknownTown
 from statewide.intake import Outcome, Request
 from statewide.replace import lock_town
 from statewide.settings import Settings
-from tests.towns import ALDER, LOT, SOUTH, WEST, alder, write
+from tests.towns import ALDER, LOT, SOUTH, WEST, alder, append_lot, write
 
 Submit = Callable[..., Outcome]
 
@@ -113,18 +113,7 @@ def test_a_withdrawn_parcel_goes_to_history_and_a_split_adds_one(deliver: Submit
     half = shapely.box(WEST, SOUTH, WEST + LOT / 2, SOUTH + LOT)
     changed.shapes[0] = half
     changed.columns["Shape_Area"][0] = half.area
-    other = shapely.box(WEST + LOT / 2, SOUTH, WEST + LOT, SOUTH + LOT)
-    changed.append(
-        other,
-        Location="1A MAIN ST",
-        Link="1-1A",
-        Parcel_Type="PARCEL",
-        Town_Name="Alder",
-        Parcel_ID="1-1A",
-        CAMA_Link=f"{ALDER.cousub_fips}-1-1A",
-        Collection_year="2025",
-        Shape_Area=other.area,
-    )
+    append_lot(changed, "1-1A", shapely.box(WEST + LOT / 2, SOUTH, WEST + LOT, SOUTH + LOT), Location="1A MAIN ST")
     rows = deliver(changed).summary["rows"]
     assert {key: rows[key] for key in ("added", "changed", "removed", "unchanged")} == {
         "added": 1,

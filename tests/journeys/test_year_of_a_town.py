@@ -30,7 +30,7 @@ from statewide.settings import Settings
 from statewide.standard import load_standard
 from statewide.versions import compare, find_version, version_before
 from tests.cama import records, write_records
-from tests.towns import ALDER, LOT, SOUTH, WEST, Fabric, alder, found_alder, write
+from tests.towns import ALDER, LOT, SOUTH, WEST, Fabric, alder, append_lot, found_alder, write
 
 Rows = dict[str, dict[str, Any]]
 
@@ -217,17 +217,7 @@ def with_splits_and_mergers(fabric: Fabric) -> Fabric:
     better.shapes[2] = shapely.box(WEST + 2 * LOT, SOUTH, WEST + 4 * LOT, SOUTH + LOT)
     better.columns["Shape_Area"][2] = 2 * LOT * LOT
     better.columns["Location"][5] = "6 REAR MAIN ST"
-    better.append(
-        shapely.box(WEST + 0.7 * LOT, SOUTH, WEST + LOT, SOUTH + LOT),
-        Location="1A MAIN ST",
-        Link="1-1A",
-        Parcel_Type="PARCEL",
-        Town_Name="Alder",
-        Parcel_ID="1-1A",
-        CAMA_Link=f"{ALDER.cousub_fips}-1-1A",
-        Collection_year="2025",
-        Shape_Area=0.3 * LOT * LOT,
-    )
+    append_lot(better, "1-1A", shapely.box(WEST + 0.7 * LOT, SOUTH, WEST + LOT, SOUTH + LOT), Location="1A MAIN ST")
     better.drop([3])
     return better
 

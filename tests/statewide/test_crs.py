@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyogrio.raw
-import pyproj
 import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from shapely.geometry.base import BaseGeometry
 
 from statewide.crs import CrsDecision, crs_findings, settle_crs
 from statewide.errors import LawError
 from statewide.findings import FindingLog
 from statewide.geometry import to_storage
 from statewide.register import authority_outlines
-from statewide.standard import load_standard
+from tests.coordinates import FAMILY, HARTFORD, STANDARD, moved_to, shapes, wkt
 
-STANDARD = load_standard()
-ACCEPTED = STANDARD.header.accepted_crs
-FAMILY = {crs.epsg: crs.same_digits_as or crs.epsg for crs in ACCEPTED}
-HARTFORD = (1_020_897.366, 839_771.451)
 TOWN = shapely.box(1_010_000, 830_000, 1_040_000, 860_000)
-
-
-def shapes(*items: BaseGeometry | None) -> npt.NDArray[np.object_]:
-    found = np.empty(len(items), dtype=object)
-    found[:] = items
-    return found
-
-
-def wkt(text: str) -> BaseGeometry:
-    with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # shapely warns of the NaN that we ask for
-        return shapely.from_wkt(text)
-
-
-@functools.cache
-def transformer(epsg: int) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(2234, FAMILY.get(epsg, epsg), always_xy=True)
-
-
-def moved_to(epsg: int, items: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """Shapes of EPSG:2234 in another system, by the standard's rule that some systems share their digits."""
-    move = transformer(epsg)
-    found: npt.NDArray[np.object_] = shapely.transform(
-        items, lambda xy: np.column_stack(move.transform(xy[:, 0], xy[:, 1]))
-    )
-    return found
 
 
 def by(items: npt.NDArray[np.object_], rule: Any) -> npt.NDArray[np.object_]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import warnings
 
 import numpy as np
-import numpy.typing as npt
 import pyproj
 import pytest
 import shapely
@@ -24,40 +21,9 @@ from statewide.geometry import (
     same_shape,
     to_storage,
 )
-from statewide.standard import load_standard
+from tests.coordinates import FAMILY, HARTFORD, STANDARD, moved_to, shapes, wkt
 
-STANDARD = load_standard()
-ACCEPTED = STANDARD.header.accepted_crs
-FAMILY = {crs.epsg: crs.same_digits_as or crs.epsg for crs in ACCEPTED}
 TOLERANCE = STANDARD.header.coordinate_tolerance_ft
-HARTFORD = (1_020_897.366, 839_771.451)
-TOWN = shapely.box(1_010_000, 830_000, 1_040_000, 860_000)
-
-
-def shapes(*items: BaseGeometry | None) -> npt.NDArray[np.object_]:
-    found = np.empty(len(items), dtype=object)
-    found[:] = items
-    return found
-
-
-def wkt(text: str) -> BaseGeometry:
-    with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # shapely warns of the NaN that we ask for
-        return shapely.from_wkt(text)
-
-
-@functools.cache
-def transformer(epsg: int) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(2234, FAMILY[epsg], always_xy=True)
-
-
-def moved_to(epsg: int, items: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """Shapes of EPSG:2234 in another system, by the standard's rule that some systems share their digits."""
-    move = transformer(epsg)
-    found: npt.NDArray[np.object_] = shapely.transform(
-        items, lambda xy: np.column_stack(move.transform(xy[:, 0], xy[:, 1]))
-    )
-    return found
 
 
 # ── to the storage system ────────────────────────────────────────────────────────────────────────────────────────────
@@ -288,6 +254,6 @@ def test_what_falls_to_nothing_in_degrees_does_not_make_the_published_shape_inva
     hair = [(x + 50, y + 50), (x + 50 + 1e-9, y + 50), (x + 50, y + 50 + 1e-9), (x + 50, y + 50)]
     shape = shapely.MultiPolygon([shapely.Polygon(shapely.box(x, y, x + 100, y + 100).exterior, [hair])])
     assert shape.is_valid
-    for published in published_shapes(np.array([shape], dtype=object), load_standard()):
+    for published in published_shapes(np.array([shape], dtype=object), STANDARD):
         assert published[0].is_valid
         assert published[0].geom_type == "MultiPolygon"

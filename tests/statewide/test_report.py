@@ -128,7 +128,12 @@ def report() -> ReportInput:
 
 @pytest.fixture(scope="module")
 def folder(report: ReportInput, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("out") / "report"
+    return written(report, tmp_path_factory.mktemp("out"))
+
+
+def written(report: ReportInput, into: Path) -> Path:
+    """The folder of a finished report."""
+    target = into / "report"
     with write_report(target, report):
         pass
     return target
@@ -374,10 +379,7 @@ def full(report: ReportInput) -> ReportInput:
 
 @pytest.fixture(scope="module")
 def full_folder(full: ReportInput, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("out") / "report"
-    with write_report(target, full):
-        pass
-    return target
+    return written(full, tmp_path_factory.mktemp("out"))
 
 
 def words(folder: Path) -> str:
