@@ -3,9 +3,10 @@
 The files are the scaled demo's. The peer is ogr2ogr with COPY, `-t_srs` and `-makevalid`, which only reprojects and
 repairs; geopandas.to_postgis reads, reprojects and writes a sample of them, and is scaled up by rows. `submit` finds
 columns, checks, measures topology, keeps ledger, history and three shapes with their indexes, and writes a report per
-town. Then the same files again, and `check`. Prints seconds, the ratios, and the most memory of a process.
+town. Then the same files again, and `check`. Prints seconds, where they went by the nine steps, the ratios, and the
+most memory of a process. With `--dataset addresses` the files are the address points' (1.2 for each parcel).
 
-    scripts/bench state [--towns 169 --parcels 1250000] [--folder WHERE] [--geopandas 5]
+    scripts/bench state [--dataset addresses] [--towns 169 --parcels 1250000] [--folder WHERE] [--geopandas 5]
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +37,15 @@ from statewide.register import Town, add_invented_towns
 from statewide.settings import Settings, load_settings
 from statewide.standard import load_standard
 
+_TABLES = {"parcels": ("cadastral", "parcel"), "addresses": ("addresses", "address_point")}
+
 STATEWIDE = str(Path(sys.executable).with_name("statewide"))
 KIB_PER_MIB = 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", choices=_TABLES, default="parcels")
     parser.add_argument("--towns", type=int, default=169)
     parser.add_argument("--parcels", type=int, default=1_250_000)
     parser.add_argument("--seed", type=int, default=7)
@@ -52,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="statewide-bench-") as scratch:
         folder = arguments.folder or Path(scratch) / "files"
         _demo(arguments, folder)
-        files = sorted(file for file in folder.iterdir() if "_Parcels_" in file.name)
+        files = sorted(file for file in folder.iterdir() if f"_{arguments.dataset.title()}_" in file.name)
         with _database(Path(scratch) / "home", arguments) as settings:
             peer = _timed("ogr2ogr, file by file", lambda: _ogr2ogr(settings, files))
             if arguments.geopandas:
@@ -64,15 +69,17 @@ def main() -> None:
                 slow = _timed(f"geopandas, {len(some)} of the files", lambda: _geopandas(settings, python, some))
                 whole = slow / share
                 print(f"  by their bytes, all files would take {whole:.0f} s: {whole / peer:.1f} x ogr2ogr")
-            first = _timed("submit, first load", lambda: _statewide(settings, "submit", files))
-            again = _timed("submit, same files again", lambda: _statewide(settings, "submit", files))
-            check = _timed("check, same files", lambda: _statewide(settings, "check", files))
+            submit, check = ([arguments.dataset, verb] for verb in ("submit", "check"))
+            first = _timed("submit, first load", lambda: _statewide(settings, submit, files))
+            again = _timed("submit, same files again", lambda: _statewide(settings, submit, files))
+            dry = _timed("check, same files", lambda: _statewide(settings, check, files))
             with connect(settings) as connection:
-                row = connection.execute("SELECT count(*) FROM cadastral.parcel").fetchone()
-        print(f"{row[0] if row else 0:,} parcels live of {len(files)} files")
+                count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*_TABLES[arguments.dataset]))
+                row = connection.execute(count).fetchone()
+        print(f"{row[0] if row else 0:,} {arguments.dataset} live of {len(files)} files")
         print(f"submit / ogr2ogr    {first / peer:.2f}")
         print(f"again / first load  {again / first:.2f}")
-        print(f"check / first load  {check / first:.2f}")
+        print(f"check / first load  {dry / first:.2f}")
 
 
 def _timed(what: str, work: Callable[[], object]) -> float:
@@ -118,11 +125,14 @@ def _ogr2ogr(settings: Settings, files: list[Path]) -> None:
         source = f"/vsizip/{file}" if file.suffix == ".zip" else str(file)
         # Each town has its own columns, so each its own table: appending would drop what the first did not have.
         command = ["ogr2ogr", "-f", "PostgreSQL", f"PG:{settings.database_url}", source, "-nln", f"peer_{place}"]
-        options = ["-t_srs", "EPSG:6434", "-makevalid", "-nlt", "PROMOTE_TO_MULTI", "--config", "PG_USE_COPY", "YES"]
-        unstated = [] if _states_crs(file) else ["-s_srs", "EPSG:2234"]
-        subprocess.run(
-            [*command, *options, *unstated], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        options = ["-t_srs", "EPSG:6434", "--config", "PG_USE_COPY", "YES"]
+        if "_Parcels_" in file.name:
+            options += ["-makevalid", "-nlt", "PROMOTE_TO_MULTI"]
+        if file.suffix == ".csv":
+            options += ["-oo", "X_POSSIBLE_NAMES=LON", "-oo", "Y_POSSIBLE_NAMES=LAT", "-s_srs", "EPSG:4326"]
+        elif not _states_crs(file):
+            options += ["-s_srs", "EPSG:2234"]
+        subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _states_crs(file: Path) -> bool:
@@ -133,12 +143,17 @@ def _states_crs(file: Path) -> bool:
     return ".shp" not in names or ".prj" in names
 
 
-def _statewide(settings: Settings, verb: str, files: list[Path]) -> None:
+def _statewide(settings: Settings, verb: list[str], files: list[Path]) -> None:
     where = {"STATEWIDE_DATABASE_URL": settings.require_database_url(), "STATEWIDE_HOME": str(settings.home)}
-    command = [STATEWIDE, "parcels", verb, *map(str, files), "--year", "2025", "--json"]
+    command = [STATEWIDE, *verb, *map(str, files), "--year", "2025", "--json"]
     found = subprocess.run(command, env=os.environ | where, capture_output=True, text=True, check=False)
     outcome = json.loads(found.stdout) if found.stdout else {}
     print(f"  {outcome.get('counts') or found.stderr.strip()}")
+    steps: Counter[str] = Counter()
+    for delivery in outcome.get("deliveries", []):
+        steps.update({step: seconds for step, seconds in delivery.get("seconds", {}).items() if step != "total"})
+    whole = sum(steps.values())
+    print("  " + ", ".join(f"{step} {seconds / whole:.0%}" for step, seconds in steps.most_common()))
 
 
 def _geopandas(settings: Settings, folder: Path, files: list[Path]) -> None:

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
-from cadastral.checks import later_years
 from statewide.arrival import Rows
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
 from statewide.live import Live
 from statewide.register import Town
 from statewide.score import Count
+from statewide.shared_checks import later_years
 from statewide.staging import Staged
 
 Flags = npt.NDArray[np.bool_]
@@ -29,6 +29,8 @@ REPEATS = ("further_card", "duplicate")
 _UNASSESSED = ("right_of_way", "railroad", "water")
 """Classes of parcels that the assessor keeps no record of."""
 _EXAMPLES = 5
+_PLACED = ["cama_link_normalized", "location"]
+_HOUSE = r"^\s*0*(?P<number>[1-9][0-9]*)[A-Z]?(?:\s*-\s*[0-9]+)?,?\s+(?:[NSEW]\.?\s+)?(?P<street>[A-Z]+)"
 
 
 def same_again(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
@@ -167,6 +169,58 @@ def _match_lost(live: Live, records: int, now: Flags, log: FindingLog) -> None:
         log.add("MATCH_LOST", share=plain_share(share), before=plain_share(before))
 
 
+def addresses_of_parcels(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+    """Do the links of these records lead to parcels of the same addresses?"""
+    parcels = live.beside["parcel"].rows.select(_PLACED) if "parcel" in live.beside else _live_places(live, "parcel")
+    _addresses_disagree(live, staged.rows.select(_PLACED), parcels, log)
+
+
+def addresses_of_records(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+    """Do the links of these parcels, which come alone, lead to records of the same addresses?"""
+    if "assessment" not in live.along:
+        _addresses_disagree(live, _live_places(live, "assessment"), staged.rows.select(_PLACED), log)
+
+
+def _addresses_disagree(live: Live, records: pa.Table, parcels: pa.Table, log: FindingLog) -> None:
+    limits = log.check("ADDRESSES_DISAGREE").limits
+    now = _same_address(records, parcels)
+    if now is None or now[1] < limits["rows_min"] or now[0] >= 1 - limits["points_max"]:
+        return
+    before = _same_address(_live_places(live, "assessment"), _live_places(live, "parcel"))
+    if before is None or before[1] < limits["rows_min"]:
+        wrong, then = now[0] < limits["first_min"], "nothing is live to compare with"
+    else:
+        wrong, then = now[0] < before[0] - limits["points_max"], f"{plain_share(before[0])} of the live ones do"
+    if wrong:
+        log.add("ADDRESSES_DISAGREE", rows=plain_number(now[1]), share=plain_share(now[0]), before=then)
+
+
+def _same_address(records: pa.Table, parcels: pa.Table) -> tuple[float, int] | None:
+    """Of the records that meet a parcel, and whose address is that of some parcel: the share at that one, and how many.
+
+    House number and first word of the street count: towns spell the rest as they like, and a unit is not the lot's.
+    """
+    sides = []
+    for side in (records, parcels):
+        parts = pc.extract_regex(pc.utf8_upper(side.column("location")), _HOUSE).combine_chunks()
+        address = pc.binary_join_element_wise(parts.field("number"), parts.field("street"), " ")
+        address = pc.if_else(parts.is_valid(), address, pa.scalar(None, pa.string()))
+        link = side.column("cama_link_normalized").combine_chunks()
+        sides.append((link, address, pc.binary_join_element_wise(link, address, "\x1f")))
+    theirs, ours = sides
+    asked = _meets(theirs[0], ours[0]) & _meets(theirs[1], ours[1])
+    if not asked.any():
+        return None
+    return float(_meets(theirs[2], ours[2])[asked].mean()), int(asked.sum())
+
+
+def _live_places(live: Live, dataset: str) -> pa.Table:
+    query = sql.SQL("SELECT cama_link_normalized, location FROM cadastral.{} WHERE cousub_fips = %s")
+    found = live.connection.execute(query.format(sql.Identifier(dataset)), [live.cousub_fips]).fetchall()
+    columns = zip(*found, strict=True) if found else ((), ())
+    return pa.table({name: pa.array(values, pa.string()) for name, values in zip(_PLACED, columns, strict=True)})
+
+
 def older_roll(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Was the file sent for an earlier year than the one that is live?"""
     for year in later_years(live, log):
@@ -207,31 +261,6 @@ def total_value_moved(live: Live, staged: Staged, rows: Rows, town: Town, log: F
             direction="more" if new > old else "less",
             years=f"{said}, as before" if new_year == old_year else f"{said}, and was {old_year or 'not given'}",
         )
-
-
-def fields_emptied(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """Fields that are filled in clearly fewer of the records than they are in the live ones."""
-    if not len(live):
-        return
-    limit = log.check("FIELD_EMPTIED").limits["points_max"]
-    fields = [field for field in live.table.town_fields if field.in_base_table and field.level != "may"]
-    counts = live.connection.execute(
-        sql.SQL("SELECT {} FROM cadastral.assessment WHERE cousub_fips = %s").format(
-            sql.SQL(", ").join(sql.SQL("count({})").format(sql.Identifier(field.name)) for field in fields)
-        ),
-        [live.cousub_fips],
-    ).fetchone()
-    for field, count in zip(fields, counts or (), strict=True):
-        before = count / len(live)
-        now = 1 - staged.rows.column(field.name).null_count / staged.rows.num_rows if staged.rows.num_rows else 0.0
-        if before - now > limit:
-            log.add(
-                "FIELD_EMPTIED",
-                column=rows.crosswalk.mapping.get(field.name),
-                field=field.title,
-                now=plain_share(now),
-                before=plain_share(before),
-            )
 
 
 def _is_one_of(staged: Staged, column: str, *values: str) -> Flags:

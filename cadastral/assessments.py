@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cadastral import assessment_checks as checks
-from cadastral.checks import stale_rows
+from cadastral.checks import fields_emptied, stale_rows
 from cadastral.confidential import hide_what_shows, how_it_tells, keep_confidential, read_suppression
 from cadastral.parcel_id import make_cama_link, normalize_cama_link, number_facts, split_cama_link
 from cadastral.use_codes import UNMAPPED, classify_uses
@@ -53,10 +53,12 @@ def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
     if suppression.flags is None:
         log.add("SUPPRESSION_UNKNOWN", why=suppression.why)
     table = log.standard.table(log.dataset)
-    conformed = hide_what_shows(table, rows.conformed, rows.crosswalk.mapping, suppression, log)
+    elsewhere = _of_another_town(rows, town, log)
+    conformed = hide_what_shows(table, rows.conformed, rows.crosswalk.mapping, suppression, ~elsewhere, log)
     links = _links(conformed, rows.crosswalk, town)
     normalized = normalize_cama_link(links) if rows.joined is None else rows.joined
-    if how := how_it_tells(normalized, suppression, log.standard):
+    here = np.flatnonzero(~elsewhere)
+    if how := how_it_tells(normalized.take(pa.array(here)), suppression.of(here)):
         log.add("SUPPRESSION_SHOWS", column="the link", how=how)
         normalized = pa.nulls(len(normalized), pa.string())
     conformed = _with(conformed, {"land_acres": _land_acres(conformed, rows.crosswalk, log)})
@@ -72,7 +74,7 @@ def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
         "record_role": record_roles(conformed, normalized),
     }
     conformed = _with(conformed, filled)
-    _check_numbers(rows, conformed, town, log)
+    _check_numbers(rows, conformed, town, elsewhere, log)
     check_values(rows, conformed, log)
     return conformed
 
@@ -237,13 +239,10 @@ def _differs(values: npt.NDArray[Any]) -> Flags:
     return differs
 
 
-def _check_numbers(rows: Rows, conformed: pa.Table, town: Town, log: FindingLog) -> None:
-    """Rows without a link, with one that is no CAMA link, and rows of another town."""
-    mapping, row_no = rows.crosswalk.mapping, rows.row_no
-    links, normalized = conformed.column("cama_link").combine_chunks(), conformed.column("cama_link_normalized")
-    prefix, _ = split_cama_link(links)
-    elsewhere = np.zeros(len(conformed), dtype=bool)
-    named = np.zeros(len(conformed), dtype=bool)
+def _of_another_town(rows: Rows, town: Town, log: FindingLog) -> Flags:
+    """Rows that name another town, or, naming none, carry its code in their link; they are held."""
+    mapping, row_no, conformed = rows.crosswalk.mapping, rows.row_no, rows.conformed
+    elsewhere, named = np.zeros((2, len(conformed)), dtype=bool)
     for field in ("delivered_town", "delivered_town_no"):
         encoded = conformed.column(field).combine_chunks().dictionary_encode()
         words = [str(word) for word in encoded.dictionary.to_pylist()]
@@ -254,15 +253,25 @@ def _check_numbers(rows: Rows, conformed: pa.Table, town: Town, log: FindingLog)
             log.add("TOWN_MISMATCH", row_no=int(row_no[place]), column=mapping[field], value=value)
         elsewhere |= wrong
         named |= other.is_valid().to_numpy(zero_copy_only=False)
+    links = _links(conformed, rows.crosswalk, town)
     register = pa.array({other.cousub_fips for other in log.standard.municipalities} - {town.cousub_fips}, pa.string())
-    strange = pc.is_in(prefix, value_set=register).to_numpy(zero_copy_only=False) & ~named
+    strange = pc.is_in(split_cama_link(links)[0], value_set=register).to_numpy(zero_copy_only=False) & ~named
     for place in np.flatnonzero(strange):
         value = links[int(place)].as_py()
         log.add("TOWN_MISMATCH", row_no=int(row_no[place]), column=mapping.get("cama_link"), value=value)
+    elsewhere |= strange
+    return elsewhere
+
+
+def _check_numbers(rows: Rows, conformed: pa.Table, town: Town, elsewhere: Flags, log: FindingLog) -> None:
+    """Rows of this town without a link, or with one that is no CAMA link."""
+    mapping, row_no = rows.crosswalk.mapping, rows.row_no
+    links, normalized = conformed.column("cama_link").combine_chunks(), conformed.column("cama_link_normalized")
     blank = normalized.is_null().to_numpy()
     if "cama_link" in mapping:
-        ours = pc.fill_null(pc.equal(prefix, town.cousub_fips), False).to_numpy(zero_copy_only=False)
-        odd = links.is_valid().to_numpy(zero_copy_only=False) & (blank | ~ours) & ~strange & ~elsewhere
+        ours = pc.fill_null(pc.equal(split_cama_link(links)[0], town.cousub_fips), False)
+        odd = links.is_valid().to_numpy(zero_copy_only=False) & ~elsewhere
+        odd &= blank | ~ours.to_numpy(zero_copy_only=False)
         given = links.filter(pa.array(odd))
         log.add_each(
             "CAMA_LINK_MALFORMED",
@@ -526,7 +535,8 @@ ASSESSMENTS = Dataset(
         TableCheck(("RECORD_COUNT_DROP",), checks.fewer_records),
         TableCheck(("MATCH_LOST",), checks.match_lost),
         TableCheck(("TOTAL_VALUE_MOVED",), checks.total_value_moved),
-        TableCheck(("FIELD_EMPTIED",), checks.fields_emptied),
+        TableCheck(("ADDRESSES_DISAGREE",), checks.addresses_of_parcels),
+        TableCheck(("FIELD_LOST", "FIELD_EMPTIED"), fields_emptied),
     ),
     derived={},
     sources=Path(__file__).parent / "sources",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from psycopg import sql
 
@@ -19,10 +19,11 @@ from statewide.findings import FindingLog, plain_count, plain_number, plain_shar
 from statewide.geometry import SQFT_PER_ACRE, distances_ft, same_shape
 from statewide.live import Live
 from statewide.register import Town
-from statewide.staging import Staged, content_hashes
+from statewide.shared_checks import Texts, count_drop, unique_in_both
+from statewide.staging import Staged
+from statewide.standard import StandardField
 
-Texts = npt.NDArray[np.object_]
-Places = npt.NDArray[np.intp]
+_NUMBERS = ("cama_link", "link", "parcel_id", "pid")
 
 
 def loaded_twice(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
@@ -68,15 +69,6 @@ def _separator(rows: Rows, left: np.ndarray[Any, Any], right: np.ndarray[Any, An
             shown = [f"“{value}”" if value is not None else "empty" for value in (*here, *there)]
             return f" The column {column} tells the copies apart: it is {shown[0]} in one and {shown[1]} in the other."
     return ""
-
-
-def duplicate_rows(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """Rows that repeat an earlier one in every published column and in shape."""
-    both = content_hashes(staged.attribute_hash, staged.shape_hash)
-    _, first, group = np.unique(both, return_index=True, return_inverse=True)
-    for place in np.flatnonzero(first[group] != np.arange(len(group))):
-        other = int(staged.row_no[first[group[place]]])
-        log.add("DUPLICATE_ROW", row_no=int(staged.row_no[place]), other=other, shape=staged.shapes[place])
 
 
 def duplicate_ids(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
@@ -142,44 +134,12 @@ def stale_rows(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingL
             )
 
 
-def older_year(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """Was the file sent for an earlier year than the one that is live?"""
-    for year in later_years(live, log):
-        log.add("OLDER_YEAR", live=year)
-
-
-def later_years(live: Live, log: FindingLog) -> list[int]:
-    """The year of what is live, if it is later than the one that the file was sent for."""
-    query = "SELECT year FROM statewide.publication WHERE dataset = %s AND cousub_fips = %s AND year > %s"
-    return [year for (year,) in live.connection.execute(query, [log.dataset, live.cousub_fips, log.year]).fetchall()]
-
-
-def live_rows_held(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """Parcels that are live and whose number stands in the file on held rows only; they stay live."""
-    on_hold = log.held_rows()
-    if not on_hold:
-        return
-    numbers = rows.conformed.column("parcel_id_normalized").to_pylist()
-    held = {numbers[rows.index_of(row_no)] for row_no in on_hold} - {None}
-    held -= {numbers[rows.index_of(int(row_no))] for row_no in staged.row_no if int(row_no) not in on_hold}
-    going = {
-        normalized: given
-        for normalized, given in zip(live.column("parcel_id_normalized"), live.column("parcel_id"), strict=True)
-        if normalized in held
-    }
-    if going:
-        shown = ", ".join(given for _, given in sorted(going.items())[:10]) + (" and more" if len(going) > 10 else "")
-        log.add("LIVE_ROW_HELD", parcels=plain_count(len(going), "parcel"), numbers=shown)
-
-
 def shrinkage(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """Does the delivery have far fewer parcels, or far less land, than is live?"""
-    old, old_area = len(live), float(live.total(sql.SQL("coalesce(sum(area_sqft), 0)")))
-    if not old:
+    if not len(live):
         return
-    new, new_area = len(staged.shapes), float(staged.areas.sum())
-    if new < log.check("COUNT_DROP").limits["share_min"] * old:
-        log.add("COUNT_DROP", new=plain_number(new), old=plain_number(old), share=plain_share(new / old))
+    count_drop(live, staged, log)
+    new_area, old_area = float(staged.areas.sum()), float(live.total(sql.SQL("coalesce(sum(area_sqft), 0)")))
     if new_area < log.check("AREA_DROP").limits["share_min"] * old_area:
         log.add(
             "AREA_DROP",
@@ -187,6 +147,45 @@ def shrinkage(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLo
             old_acres=plain_number(old_area / SQFT_PER_ACRE),
             share=plain_share(new_area / old_area),
         )
+
+
+def fields_emptied(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+    """Fields that are filled in clearly fewer of the rows than they are in the live ones; a number's 0 fills nothing.
+
+    Lost is one that the law demands and that fewer than half of them still fill, or one that no row fills any more.
+    """
+    if not len(live) or not staged.rows.num_rows:
+        return
+    limits = log.check("FIELD_LOST").limits
+    fields = [
+        field for field in live.table.town_fields if field.in_base_table and field.level != "may" and field.versioned
+    ]
+    counts = live.total(sql.SQL("ARRAY[{}]").format(sql.SQL(", ").join(_count_filled(field) for field in fields)))
+    for field, count in zip(fields, counts, strict=True):
+        before, now = count / len(live), _filled(staged.rows.column(field.name)) / staged.rows.num_rows
+        halved = field.level == "must" and now < limits["share_min"] * before
+        # A number may be another column than last year; whether rows are still known and met is for other checks.
+        gone = not now and before >= limits["before_min"] and field.name not in _NUMBERS
+        if halved or gone or before - now > log.check("FIELD_EMPTIED").limits["points_max"]:
+            log.add(
+                "FIELD_LOST" if halved or gone else "FIELD_EMPTIED",
+                column=rows.crosswalk.mapping.get(field.name),
+                field=field.title,
+                now=plain_share(now),
+                before=plain_share(before),
+            )
+
+
+def _count_filled(field: StandardField) -> sql.Composed:
+    column = sql.Identifier(field.name)
+    nothing = sql.SQL("nullif({}, 0)").format(column) if field.type in ("integer", "number") else column
+    return sql.SQL("count({})").format(nothing)
+
+
+def _filled(values: pa.ChunkedArray) -> int:
+    numeric = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
+    filled = pc.fill_null(pc.not_equal(values, 0), False) if numeric else values.is_valid()
+    return int(pc.sum(filled).as_py() or 0)
 
 
 def ids_replaced(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
@@ -202,7 +201,7 @@ def ids_replaced(live: Live, staged: Staged, rows: Rows, town: Town, log: Findin
 def moved(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """How many parcels that are in both, by number, have moved? Only numbers that are unique on both sides count."""
     limits = log.check("MOVED").limits
-    here, there = _unique_in_both(staged.text("parcel_id_normalized"), live.column("parcel_id_normalized"))
+    here, there = unique_in_both(staged.text("parcel_id_normalized"), live.column("parcel_id_normalized"))
     if len(here) < limits["rows_min"]:
         return
     redrawn = staged.shape_hash[here] != live.versions["shape_hash"][there]
@@ -217,15 +216,3 @@ def moved(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -
 def _numbers(ids: Texts, links: Texts) -> list[str | None]:
     """What a parcel is known by: its number, or its link where it has none."""
     return [number if number is not None else link for number, link in zip(ids, links, strict=True)]
-
-
-def _unique_in_both(new: Texts, old: Texts) -> tuple[Places, Places]:
-    """Places of the values that stand exactly once on either side, in pairs."""
-    places = []
-    for values in (new, old):
-        filled = np.flatnonzero(values != None)  # noqa: E711  (element-wise)
-        names, first, counts = np.unique(values[filled].astype(str), return_index=True, return_counts=True)
-        places.append((names[counts == 1], filled[first[counts == 1]]))
-    (here, left), (there, right) = places
-    _, a, b = np.intersect1d(here, there, assume_unique=True, return_indices=True)
-    return left[a], right[b]

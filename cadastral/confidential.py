@@ -81,29 +81,37 @@ def _withheld(standard: Standard) -> dict[str, str]:
 
 
 def hide_what_shows(
-    table: Table, conformed: pa.Table, mapping: Mapping[str, str], suppression: Suppression, log: FindingLog
+    table: Table,
+    conformed: pa.Table,
+    mapping: Mapping[str, str],
+    suppression: Suppression,
+    published: Flags,
+    log: FindingLog,
 ) -> pa.Table:
     """Empty every public column that would tell protected rows from others, in all rows, and say so.
 
-    A column tells by a word ("CONFIDENTIAL"), by being empty or filled on protected rows alone, or by a value that most
-    protected rows share and others do not.
+    A column tells by a word ("CONFIDENTIAL", which `conform` took out), by being empty or filled on protected rows
+    alone, or by a value that most protected rows share and others do not.
+
+    Args:
+        published: the rows that are not held already: those that are published nowhere tell nothing.
     """
+    told = {finding.column for finding in log.findings if finding.code == "PROTECTION_SHOWS"}
+    of_published = suppression.of(np.flatnonzero(published))
     for field in table.town_fields:
         if field.name in mapping and field.public:
             values = conformed.column(field.name).combine_chunks()
-            if how := how_it_tells(values, suppression, log.standard):
+            how = how_it_tells(values.filter(pa.array(published)), of_published)
+            if how := "says of some rows that they are protected" if mapping[field.name] in told else how:
                 log.add("SUPPRESSION_SHOWS", column=mapping[field.name], how=how)
                 place = conformed.schema.get_field_index(field.name)
                 conformed = conformed.set_column(place, field.name, pa.nulls(len(conformed), values.type))
     return conformed
 
 
-def how_it_tells(values: pa.Array, suppression: Suppression, standard: Standard) -> str | None:
+def how_it_tells(values: pa.Array, suppression: Suppression) -> str | None:
     """How a column tells protected rows from others, as a predicate; None if it does not."""
     flags, is_text = suppression.flags, pa.types.is_string(values.type)
-    pattern = next(column.value_pattern for column in standard.header.withheld if column.name == _FLAG)
-    if is_text and pc.any(pc.match_substring_regex(values, pattern)).as_py():
-        return "says of some rows that they are protected"
     if flags is None or not flags.any() or flags.mean() > _COMMON_SHARE:
         return None
     empty = values.is_null().to_numpy(zero_copy_only=False)

@@ -54,10 +54,31 @@ _STREETS = (
     "Main Shore Elm Maple Church School Mill Harbor Orchard Spring Pleasant Prospect Cedar Meadow Pond Chestnut "
     "Walnut Highland Lincoln Grove Summit Park Willow Beach Hillside Valley Ridge Bridge Union Pine Oak Laurel"
 )
-_STREET_NAMES = [
+_ODD_STREETS = (
+    "North Street",
+    "Broadway",
+    "Route 6",
+    "East Wharf Street",
+    "Mill Road Extension",
+    "Avenue of the Pines",
+    "Old Post Road",
+    "O'Neill Drive",
+    "Saint Johns Court",
+    "The Green",
+    "US Highway 1",
+    "River Road South",
+)
+_PLAIN_STREETS = [
     f"{name} {kind}"
     for kind in ("Street", "Road", "Lane", "Avenue", "Drive", "Way", "Terrace", "Place")
     for name in _STREETS.split()
+]
+_SIDES = ("North", "South", "East", "West", "Old", "Upper", "Lower")
+_STREET_NAMES = [
+    # One odd name after each four plain ones, for a small town shall have them too.
+    *(name for i, odd in enumerate(_ODD_STREETS) for name in (*_PLAIN_STREETS[4 * i : 4 * i + 4], odd)),
+    *_PLAIN_STREETS[4 * len(_ODD_STREETS) :],
+    *(f"{side} {name}" for side in _SIDES for name in _PLAIN_STREETS),
 ]
 
 # The State's names, as Esri cuts them off for a shapefile, and as one town's own database has them.

@@ -169,7 +169,7 @@ class _Layout:
                     stop = right
                 if cottages:
                     self.block_count += 1
-                    self._lots(_Region(at, 0, stop, 120, (_NO_STREET,) * 4), True, road, 0, 62)
+                    self._lots(_Region(at, 0, stop, 120, (_NO_STREET,) * 4), True, road, True, 0, 62)
                 else:
                     self._add(at, 0, stop, 120, BEACH if self.rng.random() < 0.65 else WATER, road)
                 at, cottages = stop, not cottages
@@ -249,7 +249,7 @@ class _Layout:
                 bounds = (ends[i], land.south, ends[i + 1], land.north)
             else:
                 bounds = (land.west, ends[i], land.east, ends[i + 1])
-            self._add(*bounds, OPEN, street, 2 * i + 1, i + 1)
+            self._add(*bounds, OPEN, street, lot=i + 1)
 
     def _lots_of_block(self, land: _Region, depth: float) -> None:
         """Two rows of lots back to back, and at some ends a row that faces the side street."""
@@ -279,7 +279,7 @@ class _Layout:
                         (land.south, land.south + strip) if is_low else (land.north - strip, land.north)
                     )
                     land.south, land.north = (end.north, land.north) if is_low else (land.south, end.south)
-                lot = self._lots(end, not along, side, lot, frontage)
+                lot = self._lots(end, not along, side, not is_low, lot, frontage)
         if _NO_STREET not in (low, high) and across >= 1.25 * depth:
             back = _tens(across * self.rng.uniform(0.44, 0.56))
             first, second = _Region(**vars(land)), _Region(**vars(land))
@@ -287,13 +287,17 @@ class _Layout:
                 first.north = second.south = land.south + back
             else:
                 first.east = second.west = land.west + back
-            lot = self._lots(first, along, low, lot, frontage)
-            self._lots(second, along, high, lot, frontage)
+            lot = self._lots(first, along, low, False, lot, frontage)
+            self._lots(second, along, high, True, lot, frontage)
         else:
-            self._lots(land, along, high if low == _NO_STREET else low, lot, frontage)
+            is_high = low == _NO_STREET
+            self._lots(land, along, high if is_high else low, is_high, lot, frontage)
 
-    def _lots(self, land: _Region, along: bool, street: int, lot: int, frontage: float) -> int:
-        """A row of lots side by side; returns the number of the last one."""
+    def _lots(self, land: _Region, along: bool, street: int, is_high: bool, lot: int, frontage: float) -> int:
+        """A row of lots side by side, their street on the high side (north, east) or the low; returns the last lot.
+
+        House numbers grow along the street, odd ones on its one side and even ones on the other.
+        """
         start, end = (land.west, land.east) if along else (land.south, land.north)
         number = max(1, round((end - start) / frontage))
         shares = self.rng.uniform(0.75, 1.3, number)
@@ -301,12 +305,11 @@ class _Layout:
         cuts[-1] = end
         edges = np.unique(np.concatenate(([start], cuts))).tolist()
         self.run_count += 1
-        parity = self.run_count % 2
         origin = self.town.plan[0] if along else self.town.plan[1]
         for low, high in pairwise(edges):
             lot += 1
             bounds: Four = (low, land.south, high, land.north) if along else (land.west, low, land.east, high)
-            self._add(*bounds, LOT, street, 2 * ((low - origin) // 20) + 1 + parity, lot, self.run_count)
+            self._add(*bounds, LOT, street, 2 * ((low - origin) // 20) + 1 + is_high, lot, self.run_count)
         return lot
 
     def _new_street(self) -> int:

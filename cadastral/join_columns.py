@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cadastral.parcel_id import normalize_id
+from statewide.parcel_number import normalize_id
 from statewide.standard import column_key
 
 Codes = np.ndarray[tuple[int], np.dtype[np.int64]]

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from cadastral.join_columns import Codes, spell
 from cadastral.join_key import JoinKey, Numbers, Side, read_numbers
-from cadastral.parcel_id import normalize_id
+from statewide.parcel_number import normalize_id
 from statewide.standard import Standard
 
 Cause = Literal["blank", "other_town", "spelling", "unit", "same_address", "typo", "unknown"]

@@ -8,7 +8,7 @@ join in the database.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,13 @@ from cadastral.assessment_checks import matched
 from cadastral.assessment_link import link_assessments
 from cadastral.assessments import ASSESSMENTS, keep_apart
 from cadastral.confidential import forget_persons
+from cadastral.join_columns import Reading
 from cadastral.join_key import JoinKey, JoinSearch, Side, find_join_key, join_key_from, values
+from cadastral.join_stoppers import CAUSES, stoppers
 from cadastral.parcels import PARCELS
 from statewide.arrival import Rows
 from statewide.database import Connection
-from statewide.findings import plain_share
+from statewide.findings import plain_count, plain_share
 from statewide.geometry import Shapes
 from statewide.intake import Delivery, Outcome, Replaced, Request, Say, take_in
 from statewide.live import Live
@@ -70,32 +72,51 @@ def meet(
     parcels, rows = parts.get(PARCELS.table), parts.get(ASSESSMENTS.table)
     if rows is None:
         assert parcels is not None
-        known = key is not None and set(key.parcel.columns) <= set(parcels.columns.column_names)
-        if key is None or not known:
+        if key is None:
             return Meeting()
+        if missing := _missing(key.parcel, parcels.columns):
+            return Meeting(findings=[(PARCELS.table, *_fell("parcels", missing))])
         return Meeting({PARCELS.table: values(standard, key, parcels.columns, "parcel", town.cousub_fips)})
     if parcels is None:
-        if key is not None and set(key.cama.columns) <= set(rows.columns.column_names):
+        missing = _missing(key.cama, rows.columns) if key else []
+        fell = [(ASSESSMENTS.table, *_fell("CAMA rows", missing))] if missing else []
+        if key is not None and not missing:
             return Meeting({ASSESSMENTS.table: values(standard, key, rows.columns, "cama", town.cousub_fips)})
         live = _live_columns(connection, standard, town)
         if not len(live):
-            return Meeting()
+            return Meeting(findings=fell)
         search = find_join_key(standard, live.select(_LIVE_COLUMNS), rows.columns, town.cousub_fips)
         found = _found(standard, town, search, {ASSESSMENTS.table: ("cama", rows.columns)})
         enough = standard.checks["MATCH_LOST"].limits["before_min"]
         if search.key is None or search.key.cama_match < enough:
-            return replace(found, joined={}, evidence={}, findings=())  # the records' own link is as good a guess
+            return replace(found, joined={}, evidence={}, findings=fell)  # the records' own link is as good a guess
         # The live parcels keep the link that they have: a record that meets one takes that.
         met = values(standard, search.key, live, "parcel", town.cousub_fips)
         theirs = found.joined[ASSESSMENTS.table]
         links = live.column(_LINK).take(pc.index_in(theirs, value_set=met, skip_nulls=True))
-        return replace(found, joined={ASSESSMENTS.table: pc.coalesce(links.combine_chunks(), theirs)})
+        joined = {ASSESSMENTS.table: pc.coalesce(links.combine_chunks(), theirs)}
+        return replace(found, joined=joined, findings=[*fell, *found.findings])
     search = find_join_key(
         standard, parcels.columns, rows.columns, town.cousub_fips, saved=key, reviewed=parcels.reviewed.join
     )
-    return _found(
-        standard, town, search, {PARCELS.table: ("parcel", parcels.columns), ASSESSMENTS.table: ("cama", rows.columns)}
-    )
+    sides: dict[str, tuple[Side, pa.Table]] = {
+        PARCELS.table: ("parcel", parcels.columns),
+        ASSESSMENTS.table: ("cama", rows.columns),
+    }
+    found = _found(standard, town, search, sides)
+    if search.key is None:
+        return found
+    stopped = _stopped(standard, search.key, parcels.columns, rows.columns, town.cousub_fips)
+    return replace(found, findings=[*found.findings, *stopped])
+
+
+def _missing(reading: Reading, columns: pa.Table) -> list[str]:
+    return [name for name in reading.columns if name not in columns.column_names]
+
+
+def _fell(noun: str, missing: list[str]) -> tuple[str, dict[str, str]]:
+    why = f"the {noun} have no column {', '.join(missing)}, by which they met before, so their own link was taken."
+    return "JOIN_KEY_FELL", {"why": why}
 
 
 def _found(standard: Standard, town: Town, search: JoinSearch, sides: Mapping[str, tuple[Side, pa.Table]]) -> Meeting:
@@ -115,6 +136,26 @@ def _found(standard: Standard, town: Town, search: JoinSearch, sides: Mapping[st
     record = key.record() if PARCELS.table in sides else None
     evidence = {name: _evidence(key, side) for name, (side, _) in sides.items()}
     return Meeting(joined, evidence, findings, tried, record)
+
+
+def _stopped(
+    standard: Standard, key: JoinKey, parcels: pa.Table, rows: pa.Table, cousub_fips: str
+) -> list[tuple[str, str, dict[str, str]]]:
+    """The rows that meet nothing, by cause, where a side meets by less than the law expects."""
+    meets = {"parcel": (PARCELS.table, key.parcel_match), "cama": (ASSESSMENTS.table, key.cama_match)}
+    expected = standard.checks["JOIN_STOPPED"].limits["share_min"]
+    if min(share for _, share in meets.values()) >= expected:
+        return []
+    findings = []
+    for stopper in stoppers(standard, key, parcels, rows, cousub_fips):
+        dataset, share = meets[stopper.side]
+        if share < expected:
+            shown = [f"{value} (perhaps {other})" if other else value for value, other in stopper.examples if value]
+            examples = f", for example {', '.join(shown)}" if shown else ""
+            noun = standard.table(dataset).title.lower()
+            words = {"rows": plain_count(len(stopper.rows), noun), "cause": CAUSES[stopper.cause], "examples": examples}
+            findings.append((dataset, "JOIN_STOPPED", words))
+    return findings
 
 
 def _evidence(key: JoinKey, side: Side) -> dict[tuple[str, str], float]:
@@ -162,14 +203,3 @@ def settle_rollback(connection: Connection, town: Town, restored: Mapping[str, R
         forget_persons(connection, town.cousub_fips, records.live.versions["uid"][records.lineage.kept[:, 1]])
     if any(part.changed for part in restored.values()):
         link_assessments(connection, load_standard(), town.cousub_fips)
-
-
-@dataclass(frozen=True)
-class Submission:
-    """One of many deliveries, for `statewide.parallel.run_all`."""
-
-    request: Request
-
-    def __call__(self, settings: Settings) -> dict[str, Any]:
-        """Take it in, silently."""
-        return submit(settings, self.request, lambda message: None).summary

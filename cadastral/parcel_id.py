@@ -1,4 +1,4 @@
-"""The shared word of the rooms: a parcel's number and its CAMA link, normalised so that two spellings meet.
+"""A parcel's CAMA link, normalised so that two spellings meet; the number itself is the hall's `parcel_number`.
 
 Normalised forms serve for matching only; what the town wrote is kept beside them.
 """
@@ -11,20 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from statewide.crosswalk import Crosswalk
+from statewide.parcel_number import normalize_id
 
 FIPS_LENGTH = 5
-
-
-def normalize_id(values: pa.Array) -> pa.Array:
-    """Capitals, one hyphen for any run of separators, no leading zeros in a part; empty becomes null.
-
-    Sample: ``"F18-68-3"`` → ``F18-68-3``, ``"40  40"`` → ``40-40``, ``"017/0012"`` → ``17-12``, ``"0-1"`` → ``0-1``.
-    """
-    text = pc.utf8_upper(values)
-    text = pc.replace_substring_regex(text, r"[\s\pZ\p{Pd}_./\\]+", "-")
-    text = pc.utf8_trim(text, "-")
-    text = pc.replace_substring_regex(text, r"(^|-)0+([0-9A-Z])", r"\1\2")
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 
 def split_cama_link(values: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 import shapely
 
 from cadastral import checks, seams, topology_checks
-from cadastral.assessment_checks import records_lost
-from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, number_facts, split_cama_link
+from cadastral.assessment_checks import addresses_of_records, records_lost
+from cadastral.parcel_id import make_cama_link, normalize_cama_link, number_facts, split_cama_link
+from statewide import shared_checks
 from statewide.arrival import Rows
 from statewide.conform import classify
 from statewide.findings import FindingLog, plain_number
 from statewide.intake import Dataset, TableCheck
+from statewide.parcel_number import normalize_id
 from statewide.register import Town, same_town
 
 
@@ -110,19 +112,20 @@ PARCELS = Dataset(
     identify=identify,
     checks=(
         TableCheck(("TOWN_LOADED_TWICE",), checks.loaded_twice),
-        TableCheck(("DUPLICATE_ROW",), checks.duplicate_rows),
+        TableCheck(("DUPLICATE_ROW",), shared_checks.duplicate_rows),
         TableCheck(("DUPLICATE_ID",), checks.duplicate_ids),
         TableCheck(("STACKED",), checks.stacks),
         TableCheck(("OUTSIDE_TOWN",), checks.outside_town),
         TableCheck(topology_checks.CODES, topology_checks.topology),
         TableCheck(seams.CODES, seams.seam),
         TableCheck(("STALE_ROWS",), checks.stale_rows),
-        TableCheck(("OLDER_YEAR",), checks.older_year),
-        TableCheck(("LIVE_ROW_HELD",), checks.live_rows_held),
+        TableCheck(("OLDER_YEAR",), shared_checks.older_year),
         TableCheck(("COUNT_DROP", "AREA_DROP"), checks.shrinkage),
         TableCheck(("IDS_REPLACED",), checks.ids_replaced),
         TableCheck(("MOVED",), checks.moved),
         TableCheck(("MATCH_LOST",), records_lost),
+        TableCheck(("ADDRESSES_DISAGREE",), addresses_of_records),
+        TableCheck(("FIELD_LOST", "FIELD_EMPTIED"), checks.fields_emptied),
     ),
     derived={"stack_count": checks.stack_counts},
     sources=Path(__file__).parent / "sources",

@@ -32,7 +32,7 @@ from statewide.errors import BadArgument, UnreadableDelivery
 from statewide.files import Reading, read
 from statewide.findings import FindingLog
 from statewide.geometry import Shapes, published_shapes, repair, to_storage
-from statewide.replace import LiveColumns, lock_town, transaction_time
+from statewide.replace import LiveColumns, begin_for_town, transaction_time
 from statewide.staging import Staged
 from statewide.standard import CodeList, Standard
 
@@ -113,7 +113,7 @@ def load_flood_zones(
     reading = _read_layer(path, work, ZONES_LAYER)
     panels = _read_layer(coverage, work, PANELS_LAYER) if coverage else None
     load = _Load(version, effective_on, reading.path_name, reading.sha256, panels.sha256 if panels else None)
-    lock_town(connection, LAYER, "statewide")
+    begin_for_town(connection, LAYER, "statewide")
     known = _current_summary(connection, load)
     if known:
         return {"outcome": "unchanged", **known, "written": 0}

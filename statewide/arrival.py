@@ -17,9 +17,9 @@ import shapely
 from statewide import files
 from statewide.crosswalk import Crosswalk
 from statewide.crs import CrsDecision, crs_findings, settle_crs
-from statewide.ddl import has_shapes
+from statewide.ddl import has_shapes, of_points
 from statewide.findings import FindingLog, plain_number, plain_share
-from statewide.geometry import Repaired, Shapes, repair, to_storage, valid
+from statewide.geometry import Repaired, Shapes, repair, single_points, to_storage, valid
 from statewide.register import Town
 from statewide.standard import Standard, Table
 
@@ -28,7 +28,8 @@ from statewide.standard import Standard, Table
 class Rows:
     """A delivery on its way: delivered columns, conformed columns, and shapes in the storage CRS, all in row order.
 
-    `given` are the shapes as delivered (2-D, not repaired), `shapes` the valid MultiPolygons; None where there is none.
+    `given` are the shapes as delivered (2-D, not repaired), `shapes` the valid MultiPolygons, or Points where the table
+    is one of points; None where there is none.
     `joined` is the value by which a row meets those of the town's other datasets; None where nobody knows yet.
     """
 
@@ -124,6 +125,7 @@ def file_findings(
 def settle(
     log: FindingLog,
     reading: files.Reading,
+    table: Table,
     given: Shapes,
     town: Town,
     standard: Standard,
@@ -134,12 +136,18 @@ def settle(
     """Settle the CRS and bring the shapes to the storage CRS: the decision, the shapes as given, and repaired.
 
     Args:
-        live: the town's parcels as they are published now, or their boxes.
+        live: the town's shapes as they are published now, or their boxes.
         reviewed: EPSG code of the town's reviewed file.
     """
     layer = reading.layer
+
+    def usable(shapes: Shapes) -> Repaired:
+        if of_points(table):
+            return single_points(shapes)
+        return repair(shapes, log.check("GEOMETRY_UNUSABLE").limits["width_ft_max"])
+
     if shapely.is_missing(given).all():  # NO_ROWS says it; there is no position to settle
-        return CrsDecision(layer.crs_epsg, "unknown", 0.0), given, repair(given)
+        return CrsDecision(layer.crs_epsg, "unknown", 0.0), given, usable(given)
     if bool(shapely.has_z(given[~shapely.is_missing(given)]).any()):
         log.add("Z_DROPPED", geometry_type=layer.geometry_type)
     # GeoJSON is in degrees unless it says otherwise; numbers that cannot be degrees say otherwise.
@@ -150,9 +158,9 @@ def settle(
     if crs.epsg is None:
         # Nothing can be measured without a coordinate system: the rows count, their area does not.
         nowhere = np.full(len(given), None, dtype=object)
-        return crs, nowhere, repair(nowhere)
+        return crs, nowhere, usable(nowhere)
     moved = to_storage(given, crs.epsg, standard)
-    return crs, moved, repair(moved, log.check("GEOMETRY_UNUSABLE").limits["width_ft_max"])
+    return crs, moved, usable(moved)
 
 
 def shape_findings(log: FindingLog, rows: Rows, repaired: Repaired) -> None:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count
-from statewide.standard import StandardField, Table
+from statewide.standard import CodeList, StandardField, Table
 
 ARROW_TYPES = {
     "text": pa.string(),
@@ -43,6 +43,7 @@ _DAY = re.compile(
 )
 _MILLISECONDS = 1e10
 """Esri's GeoJSON writes dates as milliseconds since 1970; a smaller number is a day like 20240125, or no date."""
+_PROTECTED = "suppression_flag"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -81,11 +82,19 @@ def classify(code_list: str, delivered_field: str, values: pa.Array, log: Findin
     return pc.fill_null(taken, "unknown")
 
 
+def listed(code_list: CodeList, values: pa.Array) -> pa.Array:
+    """Words that the list knows as their codes; other words stay as they are."""
+    lookup = code_list.lookup()
+    encoded = values.dictionary_encode()
+    words = [lookup.get(word.casefold().strip(), word) for word in encoded.dictionary.to_pylist()]
+    return pa.array(words, pa.string()).take(encoded.indices)
+
+
 def _column(
     field: StandardField, delivered: str, values: pa.ChunkedArray, row_no: pa.Array, log: FindingLog
 ) -> pa.Array:
     encoded = values.combine_chunks().dictionary_encode()
-    given = encoded.dictionary
+    given = _without_protection(delivered, encoded, log)
     nothing = set(log.standard.header.null_spellings)
     plain = _plain(field, given, nothing)
     results = _kept(field, given, plain)
@@ -123,6 +132,20 @@ def _column(
 
         log.add_each("VALUE_INVALID", row_no.take(pa.array(troubled)).to_pylist(), words, column=delivered)
     return results.take(indices)
+
+
+def _without_protection(delivered: str, encoded: pa.DictionaryArray, log: FindingLog) -> pa.Array:
+    """The distinct values; one that says of its rows that they are protected is empty, counted and never quoted."""
+    given = encoded.dictionary
+    if not pa.types.is_string(given.type):
+        return given
+    pattern = next(person.value_pattern for person in log.standard.header.withheld if person.name == _PROTECTED)
+    tells = pc.match_substring_regex(given, pattern)
+    if not pc.any(tells).as_py():
+        return given
+    rows = int(pc.sum(tells.take(encoded.indices)).as_py())
+    log.add("PROTECTION_SHOWS", column=delivered, rows=plain_count(rows, "row"))
+    return pc.if_else(tells, "", given)
 
 
 def _plain(field: StandardField, values: pa.Array, nothing: set[str]) -> npt.NDArray[np.bool_]:

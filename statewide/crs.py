@@ -252,7 +252,7 @@ class _Trial:
             return replace(found, rivals=())
         if system := self.old_datum(found.epsg, shift):
             if any(rival.epsg == system.epsg for rival in found.rivals):
-                why = f"the file does not say its coordinate system. Beside last year's parcels it lies {shift}, as"
+                why = f"the file does not say its coordinate system. Beside last year's it lies {shift}, as"
                 return _open(f"{why} {system.title} (EPSG:{system.epsg}) would. {system.reason}", found.share_in_town)
             return replace(found, shift_hint=f" Coordinates of {system.title} (EPSG:{system.epsg}) would lie so.")
         foot = np.median(_boxes(read)[0], axis=0) * (1 - _INTERNATIONAL)

@@ -346,7 +346,7 @@ def _walk(found: Delimited, width: int, most_records: int) -> bool:
 def _take(found: Delimited, record: list[str], most_records: int) -> None:
     found.rows += 1
     if found.rows > most_records:
-        raise Unusable(f"holds more than {most_records:,} records; send the parcels alone")
+        raise Unusable(f"holds more than {most_records:,} records; send the one map or table alone")
     if len(found.sample) < _HEAD_RECORDS or (found.rows % 997 == 0 and len(found.sample) < 2 * _HEAD_RECORDS):
         found.sample.append(record)
     found.longest = max(found.longest, sum(map(len, record)))

@@ -41,7 +41,7 @@ OUTLINE_STEP = 10
 SHORE_STEP = 1
 """The open coast, plan line ``north = 0``, has a vertex at every foot."""
 
-EDITION = 1
+EDITION = 2
 """Raise it when the same seed gives another world, so that files of an older one are not reused."""
 
 _FIRST_TOWN_NO = 901

@@ -28,6 +28,7 @@ _ELSEWHERE = {
     "fgdc": "FGDC",
     "nfhl": "National Flood Hazard Layer",
     "census": "Census",
+    "usps": "USPS Publication 28",
 }
 
 

@@ -103,36 +103,61 @@ def export(
         BadArgument: a coordinate system that is not stored, or that the format cannot have.
         PlatformError: database or disk; there is no half file.
     """
-    shapes = {standard.header.storage_crs: SHAPES[0], LONLAT_SRID: SHAPES[1]}
+    stored = (standard.header.storage_crs, LONLAT_SRID)
     epsg = epsg or (LONLAT_SRID if kind == "geojson" else standard.header.storage_crs)
-    if epsg not in shapes:
-        raise BadArgument(f"--crs is {' or '.join(map(str, shapes))}.")
+    if epsg not in stored:
+        raise BadArgument(f"--crs is {' or '.join(map(str, stored))}.")
     if kind == "geojson" and epsg != LONLAT_SRID:
         raise BadArgument(
             f"GeoJSON is always in EPSG:{LONLAT_SRID} (RFC 7946): leave --crs out, or take another format."
         )
-    fields = view_fields(table, extended=moment is None)
-    with connect(settings) as connection:
-        towns = {town.cousub_fips: town.town_name} if town else _towns(connection, table)
-        rows_of = functools.partial(_query, standard, table, fields, shapes[epsg], kind, moment)
-        queries = {name: rows_of(fips).as_string(connection) for fips, name in towns.items()}
-        none = (rows_of(None) + sql.SQL(" LIMIT 0")).as_string(connection)
-    assert table.collection is not None
-    shape = table.geometry.type if _is_drawn(table, moment) and table.geometry else None
-    with _snapshot(settings) as cursor:
-        schema = next(_batches(cursor, none)).schema
-        batches = (batch for name, query in queries.items() for batch in _told(say, name, _batches(cursor, query)))
-        rows = write_layer(path, kind, Layer(view_name(table), shape, epsg, schema, batches))
+    with published_layer(settings, standard, table, town, moment, epsg, wkt=kind == "csv", say=say) as (layer, towns):
+        rows = write_layer(path, kind, layer)
     return {
         "outcome": "ok",
         "file": str(path),
         "format": kind,
         "bytes": path.stat().st_size,
         "rows": rows,
-        "towns": len(towns),
+        "towns": towns,
         "epsg": epsg,
         "as_of": moment.isoformat() if moment else None,
     }
+
+
+@contextmanager
+def published_layer(
+    settings: Settings,
+    standard: Standard,
+    table: Table,
+    town: Town | None,
+    moment: dt.datetime | None,
+    epsg: int,
+    *,
+    wkt: bool = False,
+    say: Callable[[str], None],
+) -> Iterator[tuple[Layer, int]]:
+    """What is published of a table, of one town or of all, and of how many; the batches can be read while this lasts.
+
+    Args:
+        epsg: of the storage CRS, or degrees.
+        wkt: shapes as text, in the column `wkt`.
+
+    Raises:
+        DatabaseUnavailable: the database went away.
+    """
+    shape = SHAPES[epsg == LONLAT_SRID]
+    fields = view_fields(table, extended=moment is None)
+    with connect(settings) as connection:
+        towns = {town.cousub_fips: town.town_name} if town else _towns(connection, table)
+        rows_of = functools.partial(_query, standard, table, fields, shape, wkt, moment)
+        queries = {name: rows_of(fips).as_string(connection) for fips, name in towns.items()}
+        none = (rows_of(None) + sql.SQL(" LIMIT 0")).as_string(connection)
+    kind = table.geometry.type if _is_drawn(table, moment) and table.geometry else None
+    with _snapshot(settings) as cursor:
+        schema = next(_batches(cursor, none)).schema
+        batches = (batch for name, query in queries.items() for batch in _told(say, name, _batches(cursor, query)))
+        yield Layer(view_name(table), kind, epsg, schema, batches), len(towns)
 
 
 def export_comparison(path: Path, kind: Format, comparison: Comparison, table: Table, standard: Standard) -> int:
@@ -175,34 +200,79 @@ def write_layer(path: Path, kind: Format, layer: Layer) -> int:
         BadArgument: the folder is not there.
         PlatformError: no room, or it may not be written.
     """
+    streamed = Streamed(layer)
+    with appearing_whole(path) as folder:
+        partial = folder / f"export{_SUFFIX_OF[kind]}"
+        if kind == "csv":
+            _write_csv(partial, streamed.reader)
+        elif kind == "geoparquet":
+            _write_parquet(partial, layer, streamed.reader)
+        else:
+            write_with_gdal(partial, layer, streamed, *_DRIVERS[kind])
+        partial.replace(path)
+    return streamed.rows
+
+
+class Streamed:
+    """The rows of a layer on their way into a file: how many went by, and what stopped them.
+
+    A writer in another language says only that there was an error.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.rows = 0
+        self.error: Exception | None = None
+        self.reader = pa.RecordBatchReader.from_batches(layer.schema, self._batches(layer))
+
+    def _batches(self, layer: Layer) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in layer.batches:
+                self.rows += len(batch)
+                yield batch
+        except Exception as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def appearing_whole(path: Path) -> Iterator[Path]:
+    """A folder to write in, beside where a file is to be: moving it to its place cannot fail halfway.
+
+    Raises:
+        BadArgument: the folder of ``path`` is not there.
+        PlatformError: no room, or it may not be written.
+    """
     if not path.parent.is_dir():
         raise BadArgument(f"There is no folder {path.parent}.")
-    counts: list[int] = []
-    reader = pa.RecordBatchReader.from_batches(layer.schema, _counted(layer.batches, counts))
-    write = {"csv": _write_csv, "geoparquet": _write_parquet}.get(kind) or functools.partial(_write_gdal, kind)
     try:
-        # Beside its place, so that moving it there cannot fail halfway.
         with tempfile.TemporaryDirectory(
             dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True
         ) as folder:
-            partial = Path(folder) / f"export{_SUFFIX_OF[kind]}"
-            write(partial, layer, reader)
-            partial.replace(path)
+            yield Path(folder)
     except OSError as error:
         if no_room(error):
             raise StorageFull(f"There is no room for {path.name}; nothing was written.") from error
         raise PlatformError(f"{path.name} could not be written ({error.strerror or error}).") from error
-    return sum(counts)
 
 
-def _write_gdal(kind: Format, path: Path, layer: Layer, reader: pa.RecordBatchReader) -> None:
-    import pyogrio.errors  # slow to import, and wanted nowhere else in a run
-    import pyogrio.raw
+def write_with_gdal(
+    path: Path,
+    layer: Layer,
+    streamed: Streamed,
+    driver: str,
+    of_file: dict[str, str],
+    of_layer: dict[str, str],
+) -> None:
+    """Write by one of GDAL's drivers; a column's width is the `GDAL:OGR:width` of its metadata.
 
-    driver, of_file, of_layer = _DRIVERS[kind]
+    Raises:
+        OSError: it could not be written.
+    """
+    import pyogrio.raw  # slow to import, and wanted nowhere else in a run
+
     try:
         pyogrio.raw.write_arrow(
-            reader,
+            streamed.reader,
             path,
             layer=layer.name,
             driver=driver,
@@ -212,11 +282,11 @@ def _write_gdal(kind: Format, path: Path, layer: Layer, reader: pa.RecordBatchRe
             dataset_options=of_file,
             layer_options=of_layer,
         )
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise OSError(str(error)) from error
+    except RuntimeError as error:  # pyogrio's own errors are such
+        raise streamed.error or OSError(str(error)) from error
 
 
-def _write_csv(path: Path, layer: Layer, reader: pa.RecordBatchReader) -> None:
+def _write_csv(path: Path, reader: pa.RecordBatchReader) -> None:
     """Shapes as WKT; a text that a spreadsheet would run gets a leading apostrophe."""
     import pyarrow.csv
 
@@ -271,7 +341,7 @@ def _query(
     table: Table,
     fields: Sequence[StandardField],
     shape: str,
-    kind: Format,
+    wkt: bool,
     moment: dt.datetime | None,
     town: str | None,
 ) -> sql.Composed:
@@ -282,9 +352,7 @@ def _query(
     ]
     if _is_drawn(table, moment):
         columns.append(
-            sql.SQL("ST_AsText({}) AS wkt" if kind == "csv" else "ST_AsBinary({}) AS geometry").format(
-                sql.Identifier(shape)
-            )
+            sql.SQL("ST_AsText({}) AS wkt" if wkt else "ST_AsBinary({}) AS geometry").format(sql.Identifier(shape))
         )
     of_town = (
         sql.SQL("{} = {}").format(sql.Identifier(table.town_key or ""), sql.Literal(town)) if town else sql.SQL("true")
@@ -344,9 +412,3 @@ def _batches(cursor: Any, query: str) -> Iterator[pa.RecordBatch]:
 def _told(say: Callable[[str], None], name: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     say(f"{name} …")
     yield from batches
-
-
-def _counted(batches: Iterable[pa.RecordBatch], counts: list[int]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        counts.append(len(batch))
-        yield batch

@@ -110,25 +110,39 @@ class Reading(Inspection):
 
 
 def inspect(
-    path: Path, *, work: Path, layer: str | None = None, shapes: bool = True, limits: Limits | None = None
+    path: Path,
+    *,
+    work: Path,
+    layer: str | None = None,
+    shapes: bool = True,
+    geometry: str = "MultiPolygon",
+    limits: Limits | None = None,
 ) -> Inspection:
     """What the delivery holds, without its rows. ``work`` is a folder of the caller's, who also removes it.
 
     ``shapes``: a map is wanted, and a table without shapes is refused; else a table is wanted, with shapes or without.
+    ``geometry``: the kind of the table's shapes in the law, MultiPolygon or Point, by which the layer is picked; a
+    layer that has no points at all is refused where points are wanted.
     Raises UnreadableDelivery (the sender must act) and StorageFull.
     """
     with _named(path), _folders(work) as (room, inside):
-        job = _Job(path, room, inside, layer, shapes, limits or Limits())
+        job = _Job(path, room, inside, layer, shapes, geometry, limits or Limits())
         return Inspection(**_facts(job, _run_child(job, rows=False)))
 
 
 def read(
-    path: Path, *, work: Path, layer: str | None = None, shapes: bool = True, limits: Limits | None = None
+    path: Path,
+    *,
+    work: Path,
+    layer: str | None = None,
+    shapes: bool = True,
+    geometry: str = "MultiPolygon",
+    limits: Limits | None = None,
 ) -> Reading:
     """The rows of one layer; with ``shapes=False`` its geometry column is all null. The table is mapped from a file
     in ``work``, which must outlive it on other systems than Linux. Takes and raises what ``inspect`` does."""
     with _named(path), _folders(work) as (room, inside):
-        job = _Job(path, room, inside, layer, shapes, limits or Limits())
+        job = _Job(path, room, inside, layer, shapes, geometry, limits or Limits())
         result = _read_again_if_short(job, _run_child(job, rows=True))
         table = _map_table(Path(result["out"]) / "table.arrow")
         facts = _facts(job, result)
@@ -152,12 +166,22 @@ def read(
 class _Job:
     """One delivery, received, and what is wanted of it."""
 
-    def __init__(self, path: Path, room: Path, inside: Path, layer: str | None, shapes: bool, limits: Limits) -> None:
+    def __init__(
+        self,
+        path: Path,
+        room: Path,
+        inside: Path,
+        layer: str | None,
+        shapes: bool,
+        geometry: str,
+        limits: Limits,
+    ) -> None:
         self.path = path
         self.room = room
         self.inside = inside
         self.layer = layer
         self.shapes = shapes
+        self.geometry = geometry
         self.limits = limits
         self.delivery = receive(path, room, inside, limits, shapes=shapes)
 
@@ -207,6 +231,7 @@ def _run_child(job: _Job, *, rows: bool, careful: bool = False) -> dict[str, Any
                 "out": str(out),
                 "layer": job.layer,
                 "shapes": job.shapes,
+                "geometry": job.geometry,
                 "read": rows,
                 "careful": careful,
                 "limits": asdict(limits),

@@ -100,6 +100,8 @@ class FindingLog:
             "town": self.town,
             "cousub_fips": self.cousub_fips,
             "year": self.year,
+            "item": self.item,
+            "items": f"{self.item}s",
             "column": column,
             "value": _quoted(value),
             **words,
@@ -118,6 +120,11 @@ class FindingLog:
                 shape=shape,
             )
         )
+
+    @property
+    def item(self) -> str:
+        """What one row of the dataset is called in a sentence."""
+        return self.standard.table(self.dataset).title.lower()
 
     def check(self, code: str) -> Check:
         """The check of that code."""

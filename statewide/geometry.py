@@ -83,8 +83,9 @@ def _valid_again(shapes: Shapes) -> Shapes:
 class Repaired:
     """Shapes made valid.
 
-    `shapes` are MultiPolygons, None where nothing usable was left. `repaired` marks those that were mended;
-    `moved_sqft` is their area after minus before. `why` and `where` tell each repaired or unusable row's trouble.
+    `shapes` are MultiPolygons, or Points of a table of points, None where nothing usable was left. `repaired` marks
+    those that were mended; `moved_sqft` is their area after minus before. `why` and `where` tell each repaired or
+    unusable row's trouble.
     """
 
     shapes: Shapes
@@ -151,6 +152,31 @@ def repair(shapes: Shapes, widest_ft: float = np.inf) -> Repaired:
     moved = np.zeros(len(shapes))
     moved[repaired] = area[repaired] - shapely.area(shapes[repaired])
     return Repaired(result, repaired, present & (empty | ~usable), moved, why, where)
+
+
+def single_points(shapes: Shapes) -> Repaired:
+    """Take points as they are and multipoints of one point as that point; whatever else was delivered is not usable."""
+    present = ~shapely.is_missing(shapes)
+    single = present & (shapely.get_type_id(shapes) == 4) & (shapely.get_num_geometries(shapes) == 1)
+    result = shapes.copy()
+    result[single] = shapely.get_geometry(shapes[single], 0)
+    empty = present & shapely.is_empty(result)
+    astray = present & ~on_earth(result)
+    other = present & (shapely.get_type_id(result) != 0)
+    why: dict[int, str] = {}
+    where: dict[int, BaseGeometry | None] = {}
+    for row in np.flatnonzero(other):
+        parts = shapely.get_num_geometries(shapes[row])
+        kind = f"{shapes[row].geom_type} of {parts}" if parts > 1 else shapes[row].geom_type
+        why[int(row)], where[int(row)] = f"it is a {kind}, not a point", shapes[row]
+    for row in np.flatnonzero(astray):
+        why[int(row)], where[int(row)] = "a coordinate is not a number or lies off the Earth", None
+    for row in np.flatnonzero(empty):
+        why[int(row)], where[int(row)] = "it is a point without a position", None
+    unusable = empty | astray | other
+    result[unusable] = None
+    nothing = np.zeros(len(shapes))
+    return Repaired(result, np.zeros(len(shapes), dtype=bool), unusable, nothing, why, where)
 
 
 def valid(shapes: Shapes) -> Booleans:
@@ -220,6 +246,17 @@ def distances_ft(left: Shapes, right: Shapes) -> Floats:
     """Hausdorff distance of each pair, in feet: how far apart their boundaries are at worst."""
     found: Floats = shapely.hausdorff_distance(left, right)
     return found
+
+
+def distances_to_edge_ft(outline: BaseGeometry, points: Shapes) -> Floats:
+    """How far points lie from the edge of an outline, in feet; an index of its sides finds the nearest."""
+    corners, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(outline)), return_index=True)
+    joined = ring[1:] == ring[:-1]
+    sides = shapely.linestrings(np.stack([corners[:-1][joined], corners[1:][joined]], axis=1))
+    (asked, _), found = shapely.STRtree(sides).query_nearest(points, all_matches=False, return_distance=True)
+    distances: Floats = np.zeros(len(points))
+    distances[asked] = found
+    return distances
 
 
 def _mended(geometry: BaseGeometry) -> BaseGeometry | None:

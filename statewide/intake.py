@@ -28,11 +28,12 @@ import pyarrow as pa
 import shapely
 
 from statewide import files, ledger
+from statewide.again import Asked, Earlier, find_earlier, once_more, record_again, remember_basis
 from statewide.arrival import Rows, delivered_shapes, file_findings, settle, shape_facts, shape_findings
 from statewide.conform import conform
 from statewide.crosswalk import Crosswalk, Reviewed, propose, read_reviewed, withheld_columns
 from statewide.database import Connection, connect
-from statewide.ddl import has_shapes
+from statewide.ddl import has_shapes, shape_type
 from statewide.errors import BadArgument, PlatformError, StatewideError, StorageFull, no_room
 from statewide.faults import keep_trace
 from statewide.findings import FindingLog, plain_number
@@ -42,11 +43,12 @@ from statewide.live import Live
 from statewide.meeting import Arriving, Meet, Meeting
 from statewide.reading_process import warm_up
 from statewide.register import Town, find_town, town_of
-from statewide.replace import follows, lock_town, replace_town
-from statewide.report import write_report
+from statewide.replace import Derived, begin_for_town, followers, follows, replace_town
+from statewide.report import copy_report, write_report
 from statewide.report_input import Against, CrsTried, ReportInput
 from statewide.score import Count, Score, ScoreInput, score
 from statewide.settings import Settings
+from statewide.shared_checks import say_kept_live
 from statewide.staging import Staged, new_uid
 from statewide.standard import Standard, Table, load_standard
 from statewide.standing import against, carried_counts, completeness, in_time, score_input
@@ -96,6 +98,7 @@ class Dataset:
         label: field that names a row for a reader.
         any_of: at least one of these fields must be found in the file.
         facts: counts of the file as given, before anything is cleaned.
+        strip: takes persons out of the delivered values, once it is known which column is what.
         identify: adds the platform's own columns to the conformed rows and runs the row checks.
         checks: set-wise checks over the staged rows and against the live ones.
         derived: integer columns that depend on the other rows of the town.
@@ -111,6 +114,7 @@ class Dataset:
     checks: tuple[TableCheck, ...]
     derived: Mapping[str, Callable[[Staged], npt.NDArray[np.int32]]]
     sources: Path
+    strip: Callable[[pa.Table, Crosswalk, FindingLog], pa.Table] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a delivery ended: the summary that `--json` prints, and the findings of its parts, in their order."""
+    """How a delivery ended: the summary that `--json` prints, and the findings of its parts, in their order.
+
+    Of a delivery that was the very one that is live, sent once more, there are only their counts, in the summary.
+    """
 
     summary: dict[str, Any]
     logs: tuple[FindingLog, ...]
@@ -178,62 +185,18 @@ def take_in(settings: Settings, delivery: Delivery, request: Request, say: Say) 
     # The report is written before the commit, so that one that cannot be written leaves everything as it was, and it
     # appears after it, so that it never tells of what did not happen.
     with workspace(settings.home) as work, ExitStack() as after_commit, connect(settings) as connection:
+        trip = _Trip(settings, standard, delivery, request, clock, received_at, connection, work, after_commit)
         with clock.step("receive"):
             named = find_town(connection, request.town) if request.town else None
-            connection.commit()
-        with clock.step("read"):
-            paths = [request.file, *(request.beside[dataset.table] for dataset in datasets[1:])]
-            readings = [
-                files.read(
-                    path,
-                    work=work,
-                    layer=request.layer if path is request.file else None,
-                    shapes=has_shapes(standard.table(dataset.table)),
-                )
-                for path, dataset in zip(paths, datasets, strict=True)
-            ]
-        town = named or _located(connection, readings[0], standard)
-        walks = [
-            _Walk(settings, standard, delivery, dataset, request, town, clock, received_at) for dataset in datasets
-        ]
-        with clock.step("crosswalk"):
-            known = [walk.known(connection) for walk in walks]
-            meeting = _meeting(connection, standard, delivery, walks, readings, known)
-        connection.commit()  # nothing is held open while the file is worked on
-        arrived = [
-            walk.prepare(reading, each, meeting) for walk, reading, each in zip(walks, readings, known, strict=True)
-        ]
-        lock_town(connection, standard.table(datasets[0].table).schema_name, town.cousub_fips)
-        verdicts: list[_Verdict] = []
-        for walk, each in zip(walks, arrived, strict=True):
-            beside = {past.dataset.table: verdict.staged for past, verdict in zip(walks, verdicts, strict=False)}
-            verdicts.append(walk.judge(connection, each.rows, beside))
-        # In whatever part: they are published together or not at all.
-        blocking = tuple(dict.fromkeys(code for verdict in verdicts for code in verdict.blocking))
-        parts = [
-            _Part(walk, each, verdict, walk.summary(each, verdict, blocking))
-            for walk, each, verdict in zip(walks, arrived, verdicts, strict=True)
-        ]
-        with clock.step("score"):
-            found = _score(standard, parts)
-            for part in parts:
-                part.summary["score"] = found.as_dict()
-        summary = joined_summary([part.summary for part in parts])
-        if request.publish:
-            replaced = {part.walk.dataset.table: part.walk.record(connection, part, meeting) for part in parts}
-            if delivery.settle and not blocking:
-                with clock.step("replace"):
-                    delivery.settle(settings, connection, town, {name: one for name, one in replaced.items() if one})
-        with clock.step("report"):
-            first, *others = (part.walk.report(part, found, meeting) for part in parts)
-            after_commit.enter_context(write_report(Path(summary["report"]), replace(first, others=tuple(others))))
+            again = trip.again(named)
+        town, summary, logs = again or trip.walk(named)
         if not request.publish:
             connection.rollback()
-    if request.publish and not blocking:
+    if request.publish and not summary["blocked_by"]:
         with clock.step("overlays"):
             summary["behind"] = tell_the_rooms(settings, datasets, town, say)
     summary["seconds"] = clock.seconds()
-    return Outcome(summary, tuple(walk.log for walk in walks))
+    return Outcome(summary, logs)
 
 
 class _Clock:
@@ -282,6 +245,7 @@ class _Verdict:
     against: Against | None
     completeness: Mapping[str, tuple[float, float | None]]
     scored: ScoreInput
+    derived: Derived
 
 
 @dataclass(frozen=True)
@@ -337,6 +301,8 @@ class _Walk:
                 self.standard, self.table, columns, saved=known.saved, reviewed=known.reviewed, evidence=evidence
             )
             facts |= self.dataset.facts(source, crosswalk)
+            if self.dataset.strip:
+                source = self.dataset.strip(source, crosswalk, self.log)
         where = f"{self.dataset.sources.parent.name}/{self.dataset.sources.name}/{self.town.source_name}"
         file_findings(self.log, reading, self.table, self.dataset.any_of, where, crosswalk)
         for dataset, code, words in meeting.findings:
@@ -346,6 +312,7 @@ class _Walk:
             crs, given, repaired = settle(
                 self.log,
                 reading,
+                self.table,
                 delivered,
                 self.town,
                 self.standard,
@@ -389,9 +356,10 @@ class _Walk:
             found = {finding.code for finding in self.log.blocking(self.request.accept)}
             blocking = tuple(sorted(found, key=lambda code: (self.log.check(code).acceptable, code)))
             lineage = trace(live, staged, self.standard)
-            if self.dataset.table in self.standard.checks["LIVE_ROW_HELD"].datasets:
-                waiting = rows.conformed.filter(np.isin(rows.row_no, list(held)))
-                lineage = keep_live(lineage, live, staged, waiting)
+            waiting = np.isin(rows.row_no, list(held))
+            of_held = rows.conformed.filter(waiting), rows.shapes[waiting]
+            lineage = keep_live(lineage, live, staged, *of_held, self.standard)
+            say_kept_live(lineage, live, self.dataset.label, self.log)
             became = Succession() if blocking else succession(live, staged, lineage, self.standard, self.dataset.label)
         with self.clock.step("score"):
             name, year = self.dataset.table, self.request.year
@@ -403,10 +371,11 @@ class _Walk:
                 self.log,
                 in_time=in_time(self.standard, live, name, year, self.received_at),
                 matched=self.delivery.matched(live, staged) if self.delivery.matched else {},
-                carried=carried_counts(live, name),
+                carried=carried_counts(self.standard, live, name),
             )
             before, full = against(live, staged, name), completeness(live, staged)
-        return _Verdict(held, blocking, entries, staged, live, lineage, became, before, full, scored)
+        derived = {name: work(staged) for name, work in self.dataset.derived.items()}
+        return _Verdict(held, blocking, entries, staged, live, lineage, became, before, full, scored, derived)
 
     def _hopeless(self) -> bool:
         """Whether a finding stands that no town may accept."""
@@ -444,8 +413,9 @@ class _Walk:
         """What `--json` prints; of a refused delivery no row was compared with the live town."""
         reading, rows, lineage = arrived.reading, arrived.rows, verdict.lineage
         entries = verdict.entries.all_held() if blocking else verdict.entries
-        counts = lineage.counts()
-        differs = counts["added"] or counts["changed"] or counts["removed"]
+        followed = int(followers(verdict.live, verdict.staged, lineage, verdict.derived).sum())
+        counts = lineage.counts() | {"followed": followed}
+        differs = counts["added"] or counts["changed"] or counts["removed"] or followed
         accepted = "ok" if not self.request.publish else "published" if differs else "unchanged"
         balanced = ("read", "published", "held", "ignored")
         return {
@@ -495,6 +465,8 @@ class _Walk:
         with self.clock.step("record"):
             _keep_original(self.settings, reading)
             entries = verdict.entries.all_held() if refused else verdict.entries
+            if meeting.record:
+                summary["join_key"] = dict(meeting.record)
             ledger.record_submission(
                 connection,
                 summary,
@@ -511,17 +483,16 @@ class _Walk:
         if refused:
             return None
         with self.clock.step("replace"):
-            derived = {name: work(verdict.staged) for name, work in self.dataset.derived.items()}
-            followed = replace_town(
+            replace_town(
                 verdict.live,
                 self.standard,
                 verdict.staged,
                 verdict.lineage,
                 verdict.succession,
-                derived,
+                verdict.derived,
                 self.submission,
             )
-            changed = summary["outcome"] == "published" or followed > 0
+            changed = summary["outcome"] == "published"
             ledger.record_publication(connection, summary, renew=changed, publication_id=new_uid())
             ledger.save_crosswalk(connection, summary, rows.crosswalk.mapping, meeting.record)
         return Replaced(verdict.live, verdict.staged, verdict.lineage, rows, self.submission, changed)
@@ -571,6 +542,128 @@ class _Part:
     arrived: _Arrived
     verdict: _Verdict
     summary: dict[str, Any]
+
+
+_Ended = tuple[Town, dict[str, Any], tuple[FindingLog, ...]]
+"""How a delivery ended: its town, its summary, and the findings of its parts."""
+
+
+@dataclass(frozen=True)
+class _Trip:
+    """A delivery on its way, from the file to the commit; everything in the one transaction of `connection`."""
+
+    settings: Settings
+    standard: Standard
+    delivery: Delivery
+    request: Request
+    clock: _Clock
+    received_at: dt.datetime
+    connection: Connection
+    work: Path
+    after_commit: ExitStack
+
+    @functools.cached_property
+    def paths(self) -> list[Path]:
+        """The file of each dataset."""
+        return [self.request.file, *(self.request.beside[dataset.table] for dataset in self.delivery.datasets[1:])]
+
+    @functools.cached_property
+    def asked(self) -> Asked:
+        """What the delivery is judged by beside its files."""
+        request, datasets = self.request, self.delivery.datasets
+        return Asked(
+            [dataset.table for dataset in datasets],
+            {
+                "year": request.year,
+                "layer": request.layer,
+                "accept": dict(request.accept),
+                "keep_confidential": self.settings.keep_confidential,
+            },
+            [dataset.sources.parent for dataset in datasets],
+        )
+
+    def lock(self, cousub_fips: str) -> None:
+        """Be the only writer of the town in this room."""
+        begin_for_town(self.connection, self.standard.table(self.delivery.datasets[0].table).schema_name, cousub_fips)
+
+    def again(self, named: Town | None) -> _Ended | None:
+        """Record the very delivery that is live as sent once more; None if it is another."""
+        town = named.cousub_fips if named else None
+        earlier = self.earlier(town)
+        if earlier:
+            self.lock(earlier.town)
+            earlier = self.earlier(earlier.town)  # nobody changes it now
+        if earlier is None:
+            self.connection.commit()
+            return None
+        submissions = [new_uid() for _ in self.paths]
+        report = self.request.out or self.settings.reports / submissions[0]
+        summaries = [
+            each | {"report": str(report)} for each in once_more(earlier, submissions, dry=not self.request.publish)
+        ]
+        if self.request.publish:
+            record_again(self.connection, self.standard, earlier, summaries, self.received_at, self.request.accept)
+            remember_basis(self.connection, earlier.town, self.asked)
+        self.after_commit.enter_context(copy_report(report, submissions[0], earlier.report))
+        return find_town(self.connection, earlier.town), joined_summary(summaries), ()
+
+    def earlier(self, town: str | None) -> Earlier | None:
+        return find_earlier(self.connection, self.standard, self.settings.reports, self.asked, self.paths, town)
+
+    def walk(self, named: Town | None) -> _Ended:
+        """Walk through the steps from reading to the report; the summary, and the findings of each part."""
+        settings, standard, delivery, request = self.settings, self.standard, self.delivery, self.request
+        clock, connection, datasets, paths = self.clock, self.connection, self.delivery.datasets, self.paths
+        with clock.step("read"):
+            readings = [
+                files.read(
+                    path,
+                    work=self.work,
+                    layer=request.layer if path is request.file else None,
+                    shapes=has_shapes(standard.table(dataset.table)),
+                    geometry=shape_type(standard.table(dataset.table)) or "MultiPolygon",
+                )
+                for path, dataset in zip(paths, datasets, strict=True)
+            ]
+        town = named or _located(connection, readings[0], standard)
+        walks = [
+            _Walk(settings, standard, delivery, dataset, request, town, clock, self.received_at) for dataset in datasets
+        ]
+        with clock.step("crosswalk"):
+            known = [walk.known(connection) for walk in walks]
+            meeting = _meeting(connection, standard, delivery, walks, readings, known)
+        connection.commit()  # nothing is held open while the file is worked on
+        arrived = [
+            walk.prepare(reading, each, meeting) for walk, reading, each in zip(walks, readings, known, strict=True)
+        ]
+        self.lock(town.cousub_fips)
+        verdicts: list[_Verdict] = []
+        for walk, each in zip(walks, arrived, strict=True):
+            beside = {past.dataset.table: verdict.staged for past, verdict in zip(walks, verdicts, strict=False)}
+            verdicts.append(walk.judge(connection, each.rows, beside))
+        # In whatever part: they are published together or not at all.
+        blocking = tuple(dict.fromkeys(code for verdict in verdicts for code in verdict.blocking))
+        parts = [
+            _Part(walk, each, verdict, walk.summary(each, verdict, blocking))
+            for walk, each, verdict in zip(walks, arrived, verdicts, strict=True)
+        ]
+        with clock.step("score"):
+            found = _score(standard, parts)
+            for part in parts:
+                part.summary["score"] = found.as_dict()
+        summary = joined_summary([part.summary for part in parts])
+        if request.publish:
+            replaced = {part.walk.dataset.table: part.walk.record(connection, part, meeting) for part in parts}
+            if not blocking:
+                with clock.step("replace"):
+                    if delivery.settle:
+                        there = {name: one for name, one in replaced.items() if one}
+                        delivery.settle(settings, connection, town, there)
+                    remember_basis(connection, town.cousub_fips, self.asked)
+        with clock.step("report"):
+            first, *others = (part.walk.report(part, found, meeting) for part in parts)
+            self.after_commit.enter_context(write_report(Path(summary["report"]), replace(first, others=tuple(others))))
+        return town, summary, tuple(walk.log for walk in walks)
 
 
 def _meeting(

@@ -16,12 +16,41 @@ from typing import Any
 
 import pyarrow as pa
 import shapely
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from statewide.database import Connection
 from statewide.errors import LedgerUnbalanced
 from statewide.findings import Finding
 from statewide.geometry import Shapes
+
+_RECORDS: dict[str, tuple[str, ...]] = {
+    "ledger": (
+        "rows_read",
+        "rows_published",
+        "rows_held",
+        "rows_ignored",
+        "area_read_sqft",
+        "area_published_sqft",
+        "area_held_sqft",
+        "area_repaired_sqft",
+        "source_columns",
+    ),
+    "finding": (
+        "finding_no",
+        "check_code",
+        "severity",
+        "owner",
+        "row_no",
+        "column_name",
+        "value",
+        "sentence",
+        "fix",
+        "geom",
+    ),
+    "held_row": ("row_no", "reasons", "attributes", "geom"),
+}
+"""Columns of the tables that hang on a submission, beside its identifier, in the order in which they are written."""
 
 
 @dataclass(frozen=True)
@@ -108,21 +137,30 @@ def record_ledger(
     """Write the ledger; the database's own constraints check the balance once more."""
     entries = asdict(ledger)
     connection.execute(
-        "INSERT INTO statewide.ledger (submission_id, rows_read, rows_published, rows_held, rows_ignored,"
-        " area_read_sqft, area_published_sqft, area_held_sqft, area_repaired_sqft, source_columns)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        sql.SQL("INSERT INTO statewide.ledger (submission_id, {}) VALUES (%s{})").format(
+            sql.SQL(", ").join(map(sql.Identifier, _RECORDS["ledger"])), sql.SQL(", %s") * len(_RECORDS["ledger"])
+        ),
         [submission_id, *entries.values(), Jsonb(dict(source_columns))],
     )
+
+
+def record_as(connection: Connection, submission_id: str, earlier: str) -> None:
+    """Give a submission the ledger, the findings and the held rows of an earlier one of the same file."""
+    for table, columns in _RECORDS.items():
+        copied = sql.SQL(", ").join(map(sql.Identifier, columns))
+        connection.execute(
+            sql.SQL(
+                "INSERT INTO {table} (submission_id, {columns}) SELECT %s, {columns} FROM {table} WHERE {of}"
+            ).format(table=sql.Identifier("statewide", table), columns=copied, of=sql.SQL("submission_id = %s")),
+            [submission_id, earlier],
+        )
 
 
 def record_findings(connection: Connection, submission_id: str, findings: Iterable[Finding], srid: int) -> None:
     """COPY the findings, in the order given."""
     with (
         connection.cursor() as cursor,
-        cursor.copy(
-            "COPY statewide.finding (submission_id, finding_no, check_code, severity, owner, row_no, column_name,"
-            " value, sentence, fix, geom) FROM STDIN"
-        ) as copy,
+        cursor.copy(_copy("finding")) as copy,
     ):
         for number, finding in enumerate(findings, start=1):
             shape = None if finding.shape is None else _hex(finding.shape, srid)
@@ -159,7 +197,7 @@ def record_held_rows(
     places = {row_no: place for place, row_no in enumerate(source.column("row_no").to_pylist())}
     with (
         connection.cursor() as cursor,
-        cursor.copy("COPY statewide.held_row (submission_id, row_no, reasons, attributes, geom) FROM STDIN") as copy,
+        cursor.copy(_copy("held_row")) as copy,
     ):
         for row_no, reasons in sorted(held.items()):
             attributes = source.slice(places[row_no], 1).to_pylist()[0]
@@ -183,6 +221,7 @@ def record_publication(connection: Connection, summary: Mapping[str, Any], *, re
         " rows_published, rows_held, published_at) VALUES (%(town)s, %(dataset)s, %(publication)s, %(submission)s,"
         " %(year)s, %(published)s, %(held)s, now()) ON CONFLICT (cousub_fips, dataset) DO UPDATE SET"
         " submission_id = excluded.submission_id, year = excluded.year, rows_published = excluded.rows_published,"
+        " basis = NULL,"
         " rows_held = excluded.rows_held,"
         " publication_id = CASE WHEN %(renew)s THEN excluded.publication_id ELSE p.publication_id END,"
         " published_at = CASE WHEN %(renew)s THEN excluded.published_at ELSE p.published_at END",
@@ -250,6 +289,11 @@ def history(connection: Connection, town: str, dataset: str) -> list[dict[str, A
         {"number": number, "received_at": received_at.isoformat(), "accepted": accepted, **summary}
         for number, received_at, accepted, summary in rows
     ]
+
+
+def _copy(table: str) -> sql.Composed:
+    columns = sql.SQL(", ").join(map(sql.Identifier, ("submission_id", *_RECORDS[table])))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier("statewide", table), columns)
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,25 +101,44 @@ def trace(live: Live, staged: Staged, standard: Standard) -> Lineage:
     )
 
 
-def keep_live(lineage: Lineage, live: Live, staged: Staged, held: pa.Table) -> Lineage:
+def keep_live(
+    lineage: Lineage, live: Live, staged: Staged, held: pa.Table, shapes: Shapes, standard: Standard
+) -> Lineage:
     """Do not end live rows whose new row is held: the last good version stays, here of a row.
 
+    A live row stays if one of its numbers stands on held rows and on none that is published. A held row without any
+    number is known by its land, or, if it has no area either, by what the table shows as a row's title.
+
     Args:
-        held: the held rows. A live row stays if one of its numbers stands on them, and none on a row that is published.
+        held: the held rows; `shapes` are theirs, in the same order.
     """
-    if not len(lineage.removed) or not len(held):
+    going = lineage.removed
+    if not len(going) or not len(held):
         return lineage
-    names = live.table.match_on
-    waiting, published = np.zeros((2, len(lineage.removed)), dtype=bool)
-    for name, values in zip(names, live.columns(lineage.removed, names)[0], strict=True):
-        waiting |= np.isin(values.astype(str), _named(held.column(name).to_pylist())) & (values != None)  # noqa: E711
-        published |= np.isin(values.astype(str), _named(staged.text(name).tolist())) & (values != None)  # noqa: E711
-    stays = waiting & ~published
-    return replace(lineage, removed=lineage.removed[~stays], kept_live=lineage.removed[stays])
+    titles = [name for name in (live.table.collection and live.table.collection.title_field,) if name]
+    columns, lots = live.columns(going, [*live.table.match_on, *titles])
+    stays, nameless = np.zeros(len(going), dtype=bool), np.ones(len(held), dtype=bool)
+    for name, values in zip(live.table.match_on, columns, strict=False):
+        theirs = _texts(held, name)
+        stays |= _among(values, theirs) & ~_among(values, staged.text(name))
+        nameless &= theirs == None  # noqa: E711  (element-wise)
+    drawn = nameless & (shapely.get_dimensions(shapes) == 2)
+    sides = [Side(np.zeros(len(each), dtype="V16"), (), each) for each in (shapes[drawn], lots)]
+    here, there = (_areas_among(side, np.ones(len(side), dtype=bool)) for side in sides)
+    stays[_same_land(sides[0], sides[1], here, there, standard.header.lineage.same_land_share_min)[1]] = True
+    for name in titles:
+        stays |= _among(columns[-1], _texts(held, name)[nameless & ~drawn])
+    return replace(lineage, removed=going[~stays], kept_live=going[stays])
 
 
-def _named(values: Iterable[str | None]) -> list[str]:
-    return [value for value in values if value is not None]
+def _texts(rows: pa.Table, name: str) -> npt.NDArray[np.object_]:
+    return np.array(rows.column(name).to_pylist(), dtype=object)
+
+
+def _among(values: npt.NDArray[np.object_], others: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+    """Which of the values stand among the others; an empty one does not."""
+    known = set(others.tolist()) - {None}
+    return np.array([value in known for value in values.tolist()], dtype=bool)
 
 
 def _identical(staged: Staged, versions: npt.NDArray[np.void]) -> Indices:
@@ -171,15 +190,21 @@ def match(new: Side, live: Side, tolerance_ft: float, same_land_share: float) ->
     alike = new.attribute_hash[left] == live.attribute_hash[right]
     apart = distances_ft(new.shapes[left[alike]], live.shapes[right[alike]])
     yield from take(left[alike], right[alike], "within tolerance", apart)
+    # First those that stayed where they were: a number may stand on thousands of rows, or be given to others anew.
     for new_key, live_key in zip(new.keys, live.keys, strict=True):
-        # First those that stayed where they were: a number may stand on thousands of rows.
         stayed = (new_key[left] == live_key[right]) & (new_key[left] != None)  # noqa: E711  (element-wise)
         yield from take(left[stayed], right[stayed], "changed", np.zeros(int(stayed.sum())))
+    for new_key, live_key in zip(new.keys, live.keys, strict=True):
         a, b = _same_key(new_key, live_key, free_new, free_live)
         yield from take(a, b, "changed", _by_land(new.shapes, live.shapes, a, b))
     yield from take(left, right, "changed", np.zeros(len(left)))
-    a, b, common = _same_land(new, live, np.flatnonzero(free_new), np.flatnonzero(free_live), same_land_share)
+    here, there = _areas_among(new, free_new), _areas_among(live, free_live)
+    a, b, common = _same_land(new, live, here, there, same_land_share)
     yield from take(a, b, "changed", -common)
+
+
+def _areas_among(side: Side, free: npt.NDArray[np.bool_]) -> Indices:
+    return np.flatnonzero(free & (shapely.get_dimensions(side.shapes) == 2))
 
 
 def _same_place(new: Side, live: Side, tolerance_ft: float) -> tuple[Indices, Indices]:

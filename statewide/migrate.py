@@ -50,6 +50,7 @@ def _initialise(settings: Settings) -> list[str]:
         applied = _numbered_steps(connection)
         run_text(connection, render_ddl(standard))
         run_text(connection, render_views(standard))
+        connection.execute(read_sql("statewide", "search_views"))
         load_authority(connection, standard)
         connection.execute(read_sql("statewide", "grants"))
     return applied

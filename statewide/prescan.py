@@ -109,11 +109,11 @@ def _check_geopackage_objects(database: sqlite3.Connection) -> None:
     for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master"):
         text = sql or ""
         if kind == "view":
-            raise Unusable("holds a view, which is a program; export the parcels as a plain layer")
+            raise Unusable("holds a view, which is a program; export the rows as a plain layer")
         if kind == "trigger" and not _ALLOWED_TRIGGER.match(name):
-            raise Unusable("holds a trigger, which is a program; export the parcels into a new GeoPackage")
+            raise Unusable("holds a trigger, which is a program; export the layer into a new GeoPackage")
         if re.match(r"CREATE\s+VIRTUAL", text, re.IGNORECASE) and not _ALLOWED_VIRTUAL.match(text):
-            raise Unusable("holds a virtual table; export the parcels into a new GeoPackage")
+            raise Unusable("holds a virtual table; export the layer into a new GeoPackage")
 
 
 def _count_geopackage(database: sqlite3.Connection, found: Prescan) -> None:
@@ -128,7 +128,7 @@ def _count_geopackage(database: sqlite3.Connection, found: Prescan) -> None:
     if not listed:
         raise Unusable("is a GeoPackage without its list of layers; export it again")
     if len(listed) > _MOST_LAYERS:
-        raise Unusable(f"holds more than {_MOST_LAYERS} layers; send the parcels alone")
+        raise Unusable(f"holds more than {_MOST_LAYERS} layers; send the one map or table alone")
     for name in listed:
         shape = f"count({_quoted(columns[name])})" if name in columns else "0"
         query = f"SELECT count(*), {shape} FROM {_quoted(name)} NOT INDEXED"  # noqa: S608 - quoted as SQLite wants it
@@ -406,7 +406,7 @@ def _json_texts(path: Path) -> Iterator[bytes]:
                     yield pending
                 pending = piece
             if len(pending) > _LONGEST_FEATURE:
-                raise Unusable("holds a feature larger than any parcel; export it again")
+                raise Unusable("holds a feature larger than any lot is; export it again")
         if pending.strip():
             yield pending
 

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,18 @@ if TYPE_CHECKING:  # what loads numpy waits until the process is shut in
     from statewide.reading_rows import Dataset, FoundLayer
 
 _PARCELS = re.compile(r"parcel|cadast|tax_?map|tax_?lot|assessor|propert", re.IGNORECASE)
+_ADDRESSES = re.compile(r"addr|ssap|site_?struct|situs|e_?911", re.IGNORECASE)
 _ASSESSMENTS = re.compile(r"cama|assess|apprais|valuation|grand_?list|propert|real_?est|parcel|vision", re.IGNORECASE)
 _HOUSEKEEPING = re.compile(
     r"layer_styles|qgis_projects|.*__attach(rel)?|gdb_.*|t_\d+_.*|summary|read_?me", re.IGNORECASE
 )
 _POLYGONS = re.compile(r"polygon|surface|unknown|collection|tin|triangle", re.IGNORECASE)
+_POINTS = re.compile(r"point|unknown|collection", re.IGNORECASE)
+_WANTED = {
+    "MultiPolygon": (_POLYGONS, "polygons", _PARCELS, "parcels"),
+    "Point": (_POINTS, "points", _ADDRESSES, "addresses"),
+}
+"""By the kind of shape in the law: OGR's words for it, ours, and how towns name such a layer."""
 _LONGITUDE_FIRST = {"CRS84": "EPSG:4326", "CRS83": "EPSG:4269"}
 """OGC's names for degrees with the longitude first, which is how GDAL hands out every system."""
 
@@ -69,10 +77,11 @@ def _work(request: dict[str, Any], out: Path, limits: Limits) -> dict[str, Any]:
         warnings.simplefilter("always")
         delivery = _Delivery(datasets, out, limits, request["shapes"])
         layers = [entry.layer for entry in delivery.entries]
-        shapes = request["shapes"]
-        picked, why = (choose_layer if shapes else choose_table)(layers, request["layer"])
-        if shapes and layers[picked].geometry_type is None:
-            raise Unusable(f"holds a table without shapes; send the map itself: {READABLE}")
+        shapes, geometry = request["shapes"], request["geometry"]
+        pick = partial(choose_layer, geometry=geometry) if shapes else choose_table
+        picked, why = pick(layers, request["layer"])
+        if shapes:
+            _check_shapes(layers[picked], geometry)
         entry = delivery.entries[picked]
         result: dict[str, Any] = {"picked": picked, "why": why, "isolation": delivery.isolation}
         if request["read"]:
@@ -136,9 +145,15 @@ class _Delivery:
             raise refused[0]
 
     def _open_maps(self, datasets: list[Dataset], numbers: list[int]) -> None:
+        from statewide.esri_pages import join_pages
         from statewide.prescan import prescan
 
-        scans = {number: prescan(datasets[number].kind, Path(datasets[number].path)) for number in numbers}
+        scans = {
+            number: join_pages(datasets[number], self._out / f"copy{number}.json")
+            if datasets[number].kind == "esrijson"
+            else prescan(datasets[number].kind, Path(datasets[number].path))
+            for number in numbers
+        }
         drivers = sorted({DRIVERS[datasets[number].kind] for number in numbers if datasets[number].kind in DRIVERS})
         if drivers:
             from statewide.reading_gdal import load_gdal
@@ -199,11 +214,12 @@ def _count_of(scan: Prescan, layer: FoundLayer) -> Count:
 # Layers
 
 
-def choose_layer(layers: list[FoundLayer], wanted: str | None) -> tuple[int, str]:
+def choose_layer(layers: list[FoundLayer], wanted: str | None, geometry: str = "MultiPolygon") -> tuple[int, str]:
     """(position, why). Raises Unusable when there is none, or when choosing would be guessing."""
+    of_kind, kinds, speaking, what = _WANTED[geometry]
     names = ", ".join(sorted({layer.name for layer in layers})[:20])
     if not layers:
-        raise Unusable("has no layers; export the parcels again")
+        raise Unusable("has no layers; export it again")
     if wanted is not None:
         hits = [at for at, layer in enumerate(layers) if layer.name == wanted]
         hits = hits or [at for at, layer in enumerate(layers) if layer.name.casefold() == wanted.casefold()]
@@ -213,19 +229,36 @@ def choose_layer(layers: list[FoundLayer], wanted: str | None) -> tuple[int, str
     if len(layers) == 1:
         return 0, "the only layer"
     spatial = [at for at, layer in enumerate(layers) if layer.geometry_type is not None]
-    polygons = [at for at in spatial if _POLYGONS.search(layers[at].geometry_type or "")]
-    pool = polygons or spatial or list(range(len(layers)))
-    kind = "with polygons" if polygons else "with shapes" if spatial else "in the file"
+    fitting = [at for at in spatial if of_kind.search(layers[at].geometry_type or "")]
+    pool = fitting or spatial or list(range(len(layers)))
+    kind = f"with {kinds}" if fitting else "with shapes" if spatial else "in the file"
     if len(pool) == 1:
         return pool[0], f"the only layer {kind}"
-    named = [at for at in pool if _PARCELS.search(layers[at].name)]
+    named = [at for at in pool if speaking.search(layers[at].name)]
     if len(named) == 1:
-        return named[0], f"the only layer {kind} whose name speaks of parcels"
+        return named[0], f"the only layer {kind} whose name speaks of {what}"
     pool = sorted(named or pool, key=lambda at: layers[at].rows or 0, reverse=True)
     first, second = (layers[at].rows or 0 for at in pool[:2])
     if first > 2 * second:
         return pool[0], f"of {len(pool)} layers {kind}, by far the most rows"
     raise Unusable(f"has several layers that could be the one; name it with --layer: {names}")
+
+
+def _check_shapes(layer: FoundLayer, geometry: str) -> None:
+    """Raises Unusable for a layer that cannot be the map. What single rows of it hold is judged later."""
+    points = geometry == "Point"
+    if layer.geometry_type is None:
+        if points:
+            raise Unusable(
+                "holds a table without shapes and without coordinates; add columns for longitude and latitude, or for"
+                " x and y, or send a map of points"
+            )
+        raise Unusable(f"holds a table without shapes; send the map itself: {READABLE}")
+    if points and not _POINTS.search(layer.geometry_type):
+        raise Unusable(
+            f"holds no points: the shapes of {layer.name} are of the kind {layer.geometry_type}; send the points"
+            " themselves, not the lots or lines that they lie on"
+        )
 
 
 def choose_table(layers: list[FoundLayer], wanted: str | None) -> tuple[int, str]:

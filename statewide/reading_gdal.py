@@ -29,7 +29,7 @@ from statewide.reading_rows import (
 )
 from statewide.sniff import DRIVERS
 
-SINGLE_LAYER = frozenset({"shapefile", "dbf", "geojson", "geojsonseq", "flatgeobuf", "mapinfo", "mif"})
+SINGLE_LAYER = frozenset({"shapefile", "dbf", "geojson", "geojsonseq", "esrijson", "flatgeobuf", "mapinfo", "mif"})
 """Kinds of one layer, which goes by the name of the sender's file."""
 
 _PRESENTATION = {

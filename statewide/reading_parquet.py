@@ -23,10 +23,10 @@ def list_parquet(number: int, dataset: Dataset, limits: Limits) -> tuple[FoundLa
     """Raises Unusable."""
     file = _open(dataset)
     if file.metadata.num_rows > limits.records:
-        raise Unusable(f"holds more than {limits.records:,} records; send the parcels alone")
+        raise Unusable(f"holds more than {limits.records:,} records; send the one map or table alone")
     groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
     if sum(group.total_byte_size for group in groups) > limits.unpacked_bytes:
-        raise Unusable(f"unpacks to more than {limits.unpacked_bytes // MIB} MB; send the parcels alone")
+        raise Unusable(f"unpacks to more than {limits.unpacked_bytes // MIB} MB; send the one map or table alone")
     geometry, notes = _geometry_column(file)
     fields = table_schema([field for field in _fields(file) if field.name != geometry])
     kinds = notes.get("geometry_types") if isinstance(notes.get("geometry_types"), list) else []

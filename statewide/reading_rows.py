@@ -230,6 +230,6 @@ def _check_depth(shapes: Any) -> None:
     while len(parts):
         depth += 1
         if depth > DEEPEST_COLLECTION:
-            raise Unusable("holds a shape nested deeper than any parcel; export it again")
+            raise Unusable("holds a shape nested deeper than any lot is; export it again")
         inner = shapely.get_parts(parts)
         parts = inner[shapely.get_type_id(inner) == 7]

@@ -67,7 +67,7 @@ def receive(path: Path, room: Path, inside: Path, limits: Limits, *, shapes: boo
         if not delivery.maps:
             raise Unusable(_nothing_inside(delivery.members))
         if len(delivery.maps) > limits.datasets:
-            raise Unusable(f"holds more than {limits.datasets} maps; send the parcels alone")
+            raise Unusable(f"holds more than {limits.datasets} maps; send the one map or table alone")
         for number, found in enumerate(delivery.maps):
             _stage(found, inside / str(number), packed, limits)
         return delivery
@@ -84,7 +84,7 @@ def _open_delivery(path: Path, packed: Path, limits: Limits, shapes: bool) -> De
         return _open_folder(path, limits, shapes)
     size = path.stat().st_size
     if size > limits.delivery_bytes:
-        raise Unusable(f"is larger than {limits.delivery_bytes // MIB} MB; send the parcels alone")
+        raise Unusable(f"is larger than {limits.delivery_bytes // MIB} MB; send the one map or table alone")
     suffix = path.suffix.lower()
     if suffix in _PART_ALONE or (suffix == ".dbf" and shapes):
         raise Unusable("is one part of a map; send all its parts together in a zip")
@@ -196,11 +196,21 @@ def _find_maps(members: list[Member], limits: Limits, shapes: bool) -> list[Map]
                 if suffix in MAP_FILES:
                     raise unusable from unusable.__cause__
                 refused.append(unusable)
+    maps = _with_pages_joined(maps)
     if shapes and (only := [found for found in maps if found.kind not in READERS or found.kind == "parquet"]):
         maps = only  # texts and workbooks beside a map are not the map
     if not maps and (incomplete or (refused and len(members) == 1)):
         raise (incomplete or refused)[0]
     return maps
+
+
+def _with_pages_joined(maps: list[Map]) -> list[Map]:
+    """The answers of a feature service that came together are pages of one map."""
+    pages = [found for found in maps if found.kind == "esrijson"]
+    if len(pages) < 2:
+        return maps
+    joined = Map("esrijson", pages[0].name, {str(at): page.parts[""] for at, page in enumerate(pages)})
+    return [*(found for found in maps if found.kind != "esrijson"), joined]
 
 
 def _families(loose: dict[PurePosixPath, Path], suffixes: tuple[str, ...], needed: str, kind: str) -> list[Map]:
@@ -262,6 +272,11 @@ def _stage(found: Map, folder: Path, packed: Path, limits: Limits) -> None:
     elif found.kind in _STAGED_NAMES:
         found.staged = folder / _STAGED_NAMES[found.kind]
         _place(found.parts[""], found.staged, packed)
+    elif found.kind == "esrijson":
+        found.staged = folder / "pages"
+        found.staged.mkdir()
+        for number, path in enumerate(found.parts.values()):
+            _place(path, found.staged / f"{number:05d}.json", packed)
     elif found.kind == "shapefile":
         _stage_shapefile(found, folder, packed, limits)
     elif found.kind == "dbf":

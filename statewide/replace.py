@@ -39,6 +39,19 @@ def lock_town(connection: Connection, dataset: str, town: str) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7100))", [f"{dataset}:{town}"])
 
 
+def begin_for_town(connection: Connection, dataset: str, town: str) -> None:
+    """Commit what is open, wait for the town, and begin a transaction that has its lock from its first moment on.
+
+    So `now()`, from which all is valid that the transaction writes, lies after the end of whoever had the lock before.
+    """
+    connection.commit()
+    connection.execute("SET LOCAL lock_timeout = '60s'")
+    connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 7100))", [f"{dataset}:{town}"])
+    connection.commit()
+    lock_town(connection, dataset, town)
+    connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 7100))", [f"{dataset}:{town}"])
+
+
 def transaction_time(connection: Connection) -> dt.datetime:
     """The moment from which what the transaction writes is valid."""
     row = connection.execute("SELECT now()").fetchone()
@@ -125,15 +138,11 @@ def _require_written(live: Live, staged: Staged, places: Indices, submission_id:
 
 def _follow(live: Live, staged: Staged, lineage: Lineage, derived: Derived) -> int:
     """Bring columns up to date that say something about the other rows, or when the row was last confirmed."""
-    if not len(lineage.kept):
+    differs = followers(live, staged, lineage, derived)
+    if not differs.any():
         return 0
     here, there = lineage.kept[:, 0], lineage.kept[:, 1]
     now = {name: following(staged, derived, name)[here] for name in live.follows}
-    differs = np.zeros(len(here), dtype=bool)
-    for name, values in now.items():
-        differs |= values != live.versions[name][there]
-    if not differs.any():
-        return 0
     columns = sql.SQL(", ").join(map(sql.Identifier, now))
     filled = [sql.SQL("nullif({}, {})").format(sql.Identifier("now", name), EMPTY) for name in now]
     live.connection.execute(
@@ -147,6 +156,14 @@ def _follow(live: Live, staged: Staged, lineage: Lineage, derived: Derived) -> i
         [uuids(live.versions["uid"][there[differs]]), *(values[differs].tolist() for values in now.values())],
     )
     return int(differs.sum())
+
+
+def followers(live: Live, staged: Staged, lineage: Lineage, derived: Derived) -> npt.NDArray[np.bool_]:
+    """Which of the kept rows have another value in a following column."""
+    differs = np.zeros(len(lineage.kept), dtype=bool)
+    for name in live.follows:
+        differs |= following(staged, derived, name)[lineage.kept[:, 0]] != live.versions[name][lineage.kept[:, 1]]
+    return differs
 
 
 def following(staged: Staged, derived: Derived, name: str) -> npt.NDArray[np.int32]:

@@ -10,8 +10,8 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,7 @@ _LISTED, _LISTED_IN_ALL = 4_000, 20_000
 """Findings that the files list, of one check and in all; a file at fault in every row would fill a disk otherwise."""
 
 
-@contextmanager
-def write_report(folder: Path, report: ReportInput) -> Iterator[None]:
+def write_report(folder: Path, report: ReportInput) -> AbstractContextManager[None]:
     """Write the four files beside the folder; when the block ends well they move in, when it does not, they go.
 
     The folder appears whole, or its files are replaced one by one.
@@ -39,8 +38,27 @@ def write_report(folder: Path, report: ReportInput) -> Iterator[None]:
         BadArgument: the folder is a file, or may not be written; said before the block begins.
         StorageFull: no room.
     """
+    return _moving_in(folder, report.summary["submission"], lambda partial: _write_files(partial, report))
+
+
+def copy_report(folder: Path, submission: str, earlier: Path) -> AbstractContextManager[None]:
+    """The same with the files of an earlier report.
+
+    Raises:
+        BadArgument, StorageFull: as `write_report`.
+    """
+
+    def copy(partial: Path) -> None:
+        for file in earlier.iterdir():
+            shutil.copyfile(file, partial / file.name)
+
+    return _moving_in(folder, submission, copy)
+
+
+@contextmanager
+def _moving_in(folder: Path, submission: str, write: Callable[[Path], None]) -> Iterator[None]:
     folder = folder.absolute()
-    partial = folder.with_name(f".{folder.name}.{report.summary['submission']}")
+    partial = folder.with_name(f".{folder.name}.{submission}")
     try:
         with _told(folder):
             if folder.exists() and not folder.is_dir():
@@ -48,7 +66,7 @@ def write_report(folder: Path, report: ReportInput) -> Iterator[None]:
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 raise OSError(errno.EACCES, os.strerror(errno.EACCES))
             partial.mkdir(parents=True)
-            _write_files(partial, report)
+            write(partial)
         yield
         with _told(folder):
             if folder.is_dir():

@@ -71,7 +71,7 @@ def town_map(outline: BaseGeometry, shapes: Shapes, marks: Sequence[Mark]) -> To
 
     Args:
         outline: in the storage CRS, like all the shapes.
-        shapes: valid polygons; None where a row has none.
+        shapes: valid polygons or points; None where a row has none.
     """
     present = shapes[~shapely.is_missing(shapes)]
     places = np.array([mark.shape for mark in marks], dtype=object)
@@ -80,7 +80,7 @@ def town_map(outline: BaseGeometry, shapes: Shapes, marks: Sequence[Mark]) -> To
     inside, seen = _meets(present, frame), _meets(places, frame)
     body = [
         f'<path class="ground" d="{_path(shapely.get_parts(outline), view)}"/>',
-        _drawn(present[inside], view, "fabric", _FABRIC_BYTES),
+        _fabric(present[inside], view),
         f'<path class="town" d="{_path(shapely.get_parts(outline), view)}"/>',
     ]
     drawn = [mark for mark, visible in zip(marks, seen, strict=True) if visible]
@@ -111,7 +111,7 @@ class CloseUps:
         view = _View.of(frame, max(_CLOSE_UP))
         near = self._shapes[self._tree.query(shapely.box(*frame))]
         neighbours = shapely.clip_by_rect(near, *_widened(frame, 0.1))
-        body = f'<path class="fabric" d="{_path(neighbours, view)}"/>'
+        body = f'<path class="fabric" d="{_path(neighbours, view)}"/>' + _dots(near, view)
         kind = severity.lower()
         if around is not None:
             body += f'<path class="row" d="{_path(shapely.get_parts(around), view)}"/>'
@@ -179,6 +179,19 @@ def _meets(shapes: Shapes, frame: Box) -> npt.NDArray[np.bool_]:
         (bounds[:, 0] <= east) & (bounds[:, 2] >= west) & (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
     )
     return met
+
+
+def _fabric(shapes: Shapes, view: _View) -> str:
+    return _drawn(shapes, view, "fabric", _FABRIC_BYTES) + _dots(shapes, view)
+
+
+def _dots(shapes: Shapes, view: _View) -> str:
+    """The points among the shapes as one path, those that fall on one another once."""
+    points = shapes[shapely.get_type_id(shapes) == 0]
+    if not len(points):
+        return ""
+    spots = np.unique(view.snap(shapely.get_coordinates(points)), axis=1)
+    return '<path class="dots" d="' + "".join(f"M{x} {y}h0" for x, y in spots.T.tolist()) + '"/>'
 
 
 def _drawn(shapes: Shapes, view: _View, kind: str, most_bytes: int) -> str:

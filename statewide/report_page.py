@@ -20,7 +20,7 @@ import shapely
 from markupsafe import Markup
 
 from statewide import crosswalk
-from statewide.ddl import has_shapes
+from statewide.ddl import has_shapes, shape_type
 from statewide.findings import plain_count, plain_number, plain_share
 from statewide.geometry import SQFT_PER_ACRE, Shapes, accepted_title
 from statewide.report_files import PlacedFindings
@@ -76,15 +76,15 @@ _MET = {
     "unchanged": "live, and the same in the file",
 }
 _KINDS = {
-    "split": "parcels that were divided",
-    "merged": "parcels that became one",
-    "renumbered": "the same land under another number",
+    "split": "that were divided",
+    "merged": "that became one",
+    "renumbered": "in the same place under another number",
     "reshaped": "with another boundary",
     "moved": "drawn in another place",
     "revalued": "with another value",
     "attributes": "with other words: address, class or the like",
-    "new": "that came from no other parcel",
-    "retired": "that are in no other parcel now",
+    "new": "that came from no other",
+    "retired": "that are in no other now",
 }
 """Kinds of change, in the order of the page, as the report's reader is told of them."""
 
@@ -112,6 +112,7 @@ def draw_page(report: ReportInput, placed: Sequence[PlacedFindings]) -> str:
         score=report.score,
         gains_shown=_GAINS_SHOWN,
         against=_against(report),
+        noun=report.noun,
         met=[(part.noun, lines) for part in report.parts if (lines := _met(part))],
         lineage=[line for part in report.parts for line in _lineage(part)],
         live="what is live" if report.summary["outcome"] in ("refused", "ok") else "what was live before",
@@ -438,11 +439,11 @@ def _steps(report: ReportInput, groups: Sequence[_Group]) -> Iterator[tuple[str,
             None,
             0.0,
         )
-    due = report.log.standard.score.due
+    law = report.log.standard.score_of(report.dataset)
     for gain in report.score.gains if report.score else ():
         if gain.missing:
-            how = f"It is due each year by {due.on(report.log.year):%B} {due.day}."
-            yield f"Send the {due.files[gain.dataset]} too", how, None, gain.points
+            how = f"It is due each year by {law.due.said}." if law.due else ""
+            yield f"Send the {law.files[gain.dataset]} too", how, None, gain.points
     looks = [group for group in groups if group.severity == "WARN"]
     if looks:
         counted = plain_count(sum(group.count for group in looks), "finding")
@@ -528,7 +529,7 @@ def _met(report: ReportInput) -> list[tuple[str, int, str]]:
 
 
 def _lineage(report: ReportInput) -> Iterator[tuple[str, int, str, list[str], int]]:
-    """What became of parcels, as (kind, parcels, explanation, examples, more)."""
+    """What became of rows, as (kind, rows, explanation, examples, more)."""
     counts = report.lineage
     for kind in [kind for kind in _KINDS if counts.get(kind)] + [kind for kind in counts if kind not in _KINDS]:
         examples = list(report.lineage_examples.get(kind, ()))
@@ -617,7 +618,7 @@ def _ledger(report: ReportInput) -> list[tuple[str, str, int | None, float | Non
     )
     if summary["outcome"] == "refused":
         held = "Held: the whole file is refused"
-    if not _has_shapes(report):
+    if shape_type(report.log.standard.table(report.dataset)) != "MultiPolygon":
         return [
             ("", "Read from the file", rows["read"], None),
             ("=", published, rows["published"], None),

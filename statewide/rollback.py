@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from psycopg import sql
 
@@ -27,12 +28,14 @@ from statewide.intake import Dataset, Say, joined_summary, tell_the_rooms
 from statewide.lineage import Indices, Lineage
 from statewide.live import Live
 from statewide.register import Town, find_town
-from statewide.replace import follows, lock_town, replace_town
+from statewide.replace import begin_for_town, followers, follows, replace_town
 from statewide.settings import Settings
 from statewide.staging import Digests, Staged, new_uid
 from statewide.standard import Standard, Table, load_standard
 from statewide.succession import succession
-from statewide.versions import Version, find_version, rows_as_of, version_at
+from statewide.versions import Version, find_version, join_key_at, rows_as_of, version_at
+
+_YEAR = "collection_year"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ Settle = Callable[[Connection, Town, Mapping[str, Restored]], None]
 def roll_back(
     settings: Settings,
     datasets: Sequence[Dataset],
-    settle: Settle,
+    settle: Settle | None,
     town: str,
     to: str,
     reason: str | None,
@@ -74,8 +77,7 @@ def roll_back(
     standard, received_at = load_standard(), dt.datetime.now(dt.UTC)
     with connect(settings) as connection:
         found = find_town(connection, town)
-        connection.commit()
-        lock_town(connection, standard.table(datasets[0].table).schema_name, found.cousub_fips)
+        begin_for_town(connection, standard.table(datasets[0].table).schema_name, found.cousub_fips)
         target = find_version(connection, datasets[0].table, found, to)
         summaries, restored = [], {}
         for dataset in datasets:
@@ -85,7 +87,8 @@ def roll_back(
                 continue  # neither then nor now
             each, restored[dataset.table] = _restore(connection, standard, dataset, found, wanted, reason, received_at)
             summaries.append(each)
-        settle(connection, found, restored)
+        if settle:
+            settle(connection, found, restored)
     summary = joined_summary(summaries)
     summary["behind"] = tell_the_rooms(settings, datasets, found, say)
     return summary | {"seconds": {"total": round(time.perf_counter() - started, 3)}}
@@ -114,14 +117,15 @@ def _restore(
         )
     table = standard.table(dataset.table)
     undone = version_at(connection, dataset.table, town, None)
-    wanted = _wanted(connection, table, town, to)
+    before, source_columns = _as_recorded(connection, to.submission)
+    wanted = _wanted(connection, table, town, to, before["year"])
     live = Live(connection, table, town.cousub_fips, follows(table, tuple(dataset.derived)))
     lineage = _by_identifier(live, wanted)
     became = succession(live, wanted.staged, lineage, standard, dataset.label)
     count, area = len(wanted.uids), float(wanted.staged.areas.sum())
-    counts = lineage.counts()
-    differs = counts["added"] or counts["changed"] or counts["removed"]
-    before, source_columns = _as_recorded(connection, to.submission)
+    derived = {name: work(wanted.staged) for name, work in dataset.derived.items()}
+    counts = lineage.counts() | {"followed": int(followers(live, wanted.staged, lineage, derived).sum())}
+    differs = bool(counts["added"] or counts["changed"] or counts["removed"] or counts["followed"])
     summary = before | {
         "submission": new_uid(),
         "outcome": "published" if differs else "unchanged",
@@ -136,6 +140,9 @@ def _restore(
         "rollback_to_number": to.number,
         "reason": reason,
     }
+    key = join_key_at(connection, town, to.moment)
+    if key:
+        summary["join_key"] = key
     ledger.record_submission(
         connection,
         summary,
@@ -146,8 +153,7 @@ def _restore(
     entries = ledger.Ledger(count, count, 0, 0, area, area, 0.0, 0.0)
     entries.require_balance(standard.header.area_tolerance_sqft)
     ledger.record_ledger(connection, summary["submission"], entries, source_columns)
-    derived = {name: work(wanted.staged) for name, work in dataset.derived.items()}
-    followed = replace_town(
+    replace_town(
         live,
         standard,
         wanted.staged,
@@ -159,11 +165,10 @@ def _restore(
     )
     # What its file held is held again.
     shown = summary | {"rows": summary["rows"] | {"held": before["rows"]["held"]}}
-    changed = bool(differs or followed)
-    ledger.record_publication(connection, shown, renew=changed, publication_id=new_uid())
+    ledger.record_publication(connection, shown, renew=differs, publication_id=new_uid())
     mapping = {fate["field"]: column for column, fate in source_columns.items() if fate["fate"] == "mapped"}
-    ledger.save_crosswalk(connection, summary, mapping, None)
-    return summary, Restored(live, lineage, changed)
+    ledger.save_crosswalk(connection, summary, mapping, key)
+    return summary, Restored(live, lineage, differs)
 
 
 def _by_identifier(live: Live, wanted: _Wanted) -> Lineage:
@@ -189,7 +194,8 @@ def _by_identifier(live: Live, wanted: _Wanted) -> Lineage:
     )
 
 
-def _wanted(connection: Connection, table: Table, town: Town, to: Version) -> _Wanted:
+def _wanted(connection: Connection, table: Table, town: Town, to: Version, year: int) -> _Wanted:
+    """The rows of that version, which was of that collection year."""
     fields = [field for field in table.base_fields if field.name != table.key]
     names = ["row_no", table.key, "attribute_hash", "shape_hash", *(field.name for field in fields)]
     shape = sql.SQL("ST_AsBinary(geom)" if has_shapes(table) else "NULL::bytea")
@@ -208,6 +214,8 @@ def _wanted(connection: Connection, table: Table, town: Town, to: Version) -> _W
         np.frombuffer(b"".join(value.bytes for value in column), dtype="V16") for column in digests
     )
     arrays = {field.name: _array(values, field.type) for field, values in zip(fields, columns[4:-1], strict=True)}
+    if _YEAR in arrays:  # of a row that stayed, only the later year in which it was confirmed is known
+        arrays[_YEAR] = pc.min_element_wise(arrays[_YEAR], year, skip_nulls=False)
     shapes = np.array(shapely.from_wkb(columns[-1]), dtype=object).reshape(len(rows))
     staged = Staged(table, pa.table({"row_no": pa.array(row_no, pa.int64()), **arrays}), shapes)
     # As they were reckoned then: the law may have gained a field since.

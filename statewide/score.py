@@ -1,6 +1,6 @@
 """The score of a town's year, 0 to 100: a pure function of counts, with what each fix would earn.
 
-Weights and thresholds are the law's (``schemas/score.yml``). The counts are kept with the score, so that anyone can
+Weights and thresholds are the law's (``schemas/score/``). The counts are kept with the score, so that anyone can
 work it out again; a measure without counts is "not measured" and has not earned its points yet.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from statewide.findings import FindingLog, plain_count
-from statewide.standard import Measure, Severity, Standard
+from statewide.standard import Measure, ScoreLaw, Severity, Standard
 
 Count = tuple[int, int]
 """So many, of so many."""
@@ -23,7 +23,7 @@ class ScoreInput:
     """What a delivery of one dataset is scored by.
 
     Args:
-        dataset: "parcel" or "assessment".
+        dataset: name of the law's table.
         rows: rows read.
         held: rows held back for reasons of their own (not by the gate).
         faulty: from `faulty_rows`.
@@ -100,18 +100,19 @@ class Score:
 
 def score(given: ScoreInput, standard: Standard) -> Score:
     """Score a delivery, together with what is known of the town's other dataset."""
-    return score_counts({**given.carried, **_counts(given, standard)}, standard)
+    law = standard.score_of(given.dataset)
+    return score_counts({**given.carried, **_counts(given, law, standard)}, law, standard)
 
 
-def score_counts(counts: Mapping[str, Count], standard: Standard) -> Score:
+def score_counts(counts: Mapping[str, Count], law: ScoreLaw, standard: Standard) -> Score:
     """The score that these counts make; `counts` is measure, or measure.field, → (so many, of so many)."""
-    delivered = {measure.dataset for measure in standard.score.measures if _is_counted(measure, counts, standard)}
-    missing = dict.fromkeys((dataset for dataset in standard.score.due.files if dataset not in delivered), 0.0)
+    delivered = {measure.dataset for measure in law.measures if _is_counted(measure, counts, law, standard)}
+    missing = dict.fromkeys((dataset for dataset in law.files if dataset not in delivered), 0.0)
     unmeasured, parts, gains = 0.0, [], []
-    for part in standard.score.parts:
+    for part in law.parts:
         measured = []
         for measure in part.measures:
-            shares = dict(_shares(measure, counts, standard))
+            shares = dict(_shares(measure, counts, law, standard))
             hundredths = _hundredths(measure, shares)
             count = _sum([counts[key] for key in shares if key in counts])
             if count is None:
@@ -122,7 +123,7 @@ def score_counts(counts: Mapping[str, Count], standard: Standard) -> Score:
                         measure.points if measure.dataset == dataset or measure.counts == "matched" else 0
                     )
             else:
-                gains += list(_gains(measure, shares, counts, standard))
+                gains += list(_gains(measure, shares, counts, law, standard))
             measured.append(
                 Measured(
                     measure.name,
@@ -137,7 +138,7 @@ def score_counts(counts: Mapping[str, Count], standard: Standard) -> Score:
         points = round(sum(each.points for each in measured), 2)
         parts.append(Part(part.title, points, sum(each.most for each in measured), tuple(measured)))
     gains += [
-        Gain(f"send the {standard.score.due.files[dataset]} (at most)", points, dataset, missing=True)
+        Gain(f"send the {law.files[dataset]} (at most)", points, dataset, missing=True)
         for dataset, points in missing.items()
     ]
     most = sum(part.most for part in parts)
@@ -153,9 +154,10 @@ def score_counts(counts: Mapping[str, Count], standard: Standard) -> Score:
 
 def scored_fields(standard: Standard, dataset: str) -> list[str]:
     """Fields of a dataset whose completeness is scored."""
-    measures = [measure for measure in standard.score.measures if measure.dataset == dataset]
+    law = standard.score_of(dataset)
+    measures = [measure for measure in law.measures if measure.dataset == dataset]
     named = [measure.field for measure in measures if measure.field]
-    recommended = [name for measure in measures if measure.recommended for name in _recommended(measure, standard)]
+    recommended = [name for measure in measures if measure.recommended for name in _recommended(measure, law, standard)]
     return list(dict.fromkeys([*named, *recommended]))
 
 
@@ -168,7 +170,7 @@ def faulty_rows(log: FindingLog) -> dict[str, int]:
     return {
         measure.name: len(set().union(*(rows.get(code, set()) for code in measure.free_of)))
         + sum(log.left_out[code] for code in measure.free_of)
-        for measure in log.standard.score.measures
+        for measure in log.standard.score_of(log.dataset).measures
         if measure.dataset == log.dataset and measure.free_of
     }
 
@@ -177,7 +179,7 @@ def worth(found: Score, standard: Standard, dataset: str, code: str, severity: S
     """Points that a score would gain if so many rows lost their finding of that check."""
     measured = {each.name: each for part in found.parts for each in part.measures}
     points = 0.0
-    for measure in standard.score.measures:
+    for measure in standard.score_of(dataset).measures:
         held = measure.counts == "not_held" and severity == "ERROR"
         each = measured[measure.name]
         if measure.dataset == dataset and (held or code in measure.free_of) and each.count and each.count[1]:
@@ -186,9 +188,9 @@ def worth(found: Score, standard: Standard, dataset: str, code: str, severity: S
     return points
 
 
-def _counts(given: ScoreInput, standard: Standard) -> dict[str, Count]:
+def _counts(given: ScoreInput, law: ScoreLaw, standard: Standard) -> dict[str, Count]:
     found: dict[str, Count] = {}
-    for measure in standard.score.measures:
+    for measure in law.measures:
         if measure.counts == "matched":
             if measure.dataset in given.matched:
                 found[measure.name] = given.matched[measure.dataset]
@@ -203,26 +205,26 @@ def _counts(given: ScoreInput, standard: Standard) -> dict[str, Count]:
         elif measure.free_of:
             found[measure.name] = (max(given.rows - given.faulty[measure.name], 0), given.rows)
         else:
-            found |= {key: given.filled.get(name, (0, given.rows)) for key, name in _keys(measure, standard)}
+            found |= {key: given.filled.get(name, (0, given.rows)) for key, name in _keys(measure, law, standard)}
     return found
 
 
-def _is_counted(measure: Measure, counts: Mapping[str, Count], standard: Standard) -> bool:
-    return measure.counts != "matched" and any(key in counts for key, _ in _keys(measure, standard))
+def _is_counted(measure: Measure, counts: Mapping[str, Count], law: ScoreLaw, standard: Standard) -> bool:
+    return measure.counts != "matched" and any(key in counts for key, _ in _keys(measure, law, standard))
 
 
-def _keys(measure: Measure, standard: Standard) -> Iterator[tuple[str, str]]:
+def _keys(measure: Measure, law: ScoreLaw, standard: Standard) -> Iterator[tuple[str, str]]:
     """What a measure is counted under, and the field that is counted there, or nothing."""
     if measure.recommended:
-        for name in _recommended(measure, standard):
+        for name in _recommended(measure, law, standard):
             yield f"{measure.name}.{name}", name
     else:
         yield measure.name, measure.field or ""
 
 
-def _recommended(measure: Measure, standard: Standard) -> list[str]:
+def _recommended(measure: Measure, law: ScoreLaw, standard: Standard) -> list[str]:
     """Fields of level `should` that no measure counts otherwise."""
-    counted = {other.field for other in standard.score.measures if other.dataset == measure.dataset}
+    counted = {other.field for other in law.measures if other.dataset == measure.dataset}
     return [
         item.name
         for item in standard.table(measure.dataset).town_fields
@@ -230,9 +232,11 @@ def _recommended(measure: Measure, standard: Standard) -> list[str]:
     ]
 
 
-def _shares(measure: Measure, counts: Mapping[str, Count], standard: Standard) -> Iterator[tuple[str, float]]:
+def _shares(
+    measure: Measure, counts: Mapping[str, Count], law: ScoreLaw, standard: Standard
+) -> Iterator[tuple[str, float]]:
     """For each key of the measure, which share of its points it earns."""
-    for key, _ in _keys(measure, standard):
+    for key, _ in _keys(measure, law, standard):
         good, of = counts.get(key, (0, 0))
         share = good / of if of else 0.0
         yield key, min(max((share - measure.none_at) / (measure.full_at - measure.none_at), 0.0), 1.0)
@@ -244,10 +248,9 @@ def _hundredths(measure: Measure, shares: Mapping[str, float]) -> int:
 
 
 def _gains(
-    measure: Measure, shares: Mapping[str, float], counts: Mapping[str, Count], standard: Standard
+    measure: Measure, shares: Mapping[str, float], counts: Mapping[str, Count], law: ScoreLaw, standard: Standard
 ) -> Iterator[Gain]:
-    due = standard.score.due
-    for key, name in _keys(measure, standard):
+    for key, name in _keys(measure, law, standard):
         if shares[key] >= 1 or key not in counts:
             continue
         good, of = counts[key]
@@ -255,7 +258,7 @@ def _gains(
         fix = measure.fix.format(
             rows=plain_count(math.ceil(measure.full_at * of) - good, "row"),
             field=f"“{title}”",
-            due=f"{due.on(2000):%B} {due.day}",
+            due=law.due.said if law.due else "",
         )
         yield Gain(fix, round(measure.points * (1 - shares[key]) / len(shares), 2), measure.dataset)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import shapely
 
 from statewide.reading_rows import name_rows
@@ -25,6 +26,8 @@ _WKT = re.compile(rf"\s*(?:SRID=(\d{{3,6}})\s*;)?\s*({_KINDS})\s*(?:Z|M|ZM)?\s*(
 _HEX = re.compile(r"(?:\\x)?0[01][0-9A-Fa-f]{40,}")
 _EAST = frozenset({"x", "lon", "lng", "long", "longitude", "east", "easting", "xcoord", "xcoordinate"})
 _NORTH = frozenset({"y", "lat", "latitude", "north", "northing", "ycoord", "ycoordinate"})
+_THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
+_NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na"})
 _SEEN = 0.5  # share of the cells that must be shapes, or numbers
 
 
@@ -71,29 +74,32 @@ def _type_of(kinds: set[str]) -> str:
 
 
 def _pair(names: Sequence[str], filled: Sequence[Sequence[str]]) -> ShapeColumns | None:
-    """Two columns of numbers whose names differ only in the word for east and north: X_COORD and Y_COORD."""
+    """Two columns of numbers whose names differ only in the word for east and north: X_COORD and Y_COORD.
+
+    Of several pairs the one that is filled in most rows; of equals, the first.
+    """
+    pairs: list[tuple[int, ShapeColumns]] = []
     words = [tuple(re.findall(r"[a-z]+|\d+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())) for name in names]
     numeric = [bool(cells) and sum(_is_number(cell) for cell in cells) >= _SEEN * len(cells) for cells in filled]
     for east, name in enumerate(words):
         for place, word in enumerate(name):
-            if word not in _EAST or not numeric[east]:
+            norths = _NORTH if word in _EAST else {f"y{word[1:]}"} if word.startswith("x") and len(word) > 2 else ()
+            if not norths or not numeric[east]:
                 continue
             for north, other in enumerate(words):
                 if (
                     numeric[north]
                     and len(other) == len(name)
-                    and other[place] in _NORTH
+                    and other[place] in norths
                     and other[:place] + other[place + 1 :] == name[:place] + name[place + 1 :]
                 ):
-                    return ShapeColumns("pair", (east, north), "Point", None)
-    return None
+                    both = min(len(filled[east]), len(filled[north]))
+                    pairs.append((both, ShapeColumns("pair", (east, north), "Point", None)))
+    return max(pairs, key=lambda pair: pair[0])[1] if pairs else None
 
 
 def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+    return bool(np.isfinite(_number(text)))
 
 
 def _bytes(cell: str) -> bytes:
@@ -109,10 +115,14 @@ def build(found: ShapeColumns, columns: Sequence[Any], first_row: int) -> tuple[
     ``columns`` are Arrow's, ``first_row`` the ``row_no`` of their first cell.
     """
     if found.how == "pair":
-        east, north = (np.array([_number(cell) for cell in column.to_pylist()]) for column in columns)
+        east, north = (_numbers(column) for column in columns)
         points = shapely.points(east, north)
-        points[np.isnan(east) | np.isnan(north)] = None
-        return shapely.to_wkb(points), [], []
+        without = np.isnan(east) | np.isnan(north)
+        points[without] = None
+        unread = [
+            int(at) for at in np.flatnonzero(without) if any(_says(column[int(at)].as_py()) for column in columns)
+        ]
+        return shapely.to_wkb(points), [at + first_row for at in unread], []
     cells = [cell if cell and not cell.isspace() else None for cell in columns[0].to_pylist()]
     there = np.array([cell is not None for cell in cells], dtype=bool)
     if found.how == "wkb":
@@ -133,9 +143,24 @@ def _parsed(parse: Callable[..., Any], values: Sequence[Any]) -> npt.NDArray[Any
         return np.concatenate([_parsed(parse, [value]) if len(values) > 1 else [None] for value in values])
 
 
-def _number(cell: str | None) -> float:
+def _says(cell: str | None) -> bool:
+    """Whether a cell that is no number says something all the same."""
+    return (cell or "").strip().casefold() not in _NOTHING
+
+
+def _numbers(column: Any) -> npt.NDArray[np.float64]:
+    """NaN for what is no number."""
     try:
-        number = float(cell or "nan")
+        numbers = np.array(column.cast(pa.float64()).fill_null(np.nan))
+    except pa.ArrowInvalid:  # some cell is no plain number
+        return np.array([_number(cell) for cell in column.to_pylist()])
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _number(cell: str | None) -> float:
+    text = (cell or "nan").strip()
+    try:
+        number = float(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)
     except ValueError:
         return float("nan")
     return number if np.isfinite(number) else float("nan")
@@ -144,5 +169,5 @@ def _number(cell: str | None) -> float:
 def cut_sentence(rows: list[int]) -> str:
     return (
         f"Shapes that were cut at {LONGEST_CELL:,} characters, the most that a cell of a spreadsheet holds, and are "
-        f"lost: {len(rows):,} ({name_rows(rows)}); send the parcels as a map file."
+        f"lost: {len(rows):,} ({name_rows(rows)}); send them as a map file."
     )

@@ -170,7 +170,7 @@ def _walk(data: mmap.mmap, most: int) -> _Records:
 
 
 def _too_many(most: int) -> Unusable:
-    return Unusable(f"holds more than {most:,} records; send the parcels alone")
+    return Unusable(f"holds more than {most:,} records; send the one map or table alone")
 
 
 def _has_shape(data: mmap.mmap, at: int, length: int) -> bool:

@@ -20,6 +20,7 @@ DRIVERS = {
     "geopackage": "GPKG",
     "geojson": "GeoJSON",
     "geojsonseq": "GeoJSONSeq",
+    "esrijson": "ESRIJSON",
     "flatgeobuf": "FlatGeobuf",
     "kml": "LIBKML",
     "gml": "GML",
@@ -98,6 +99,9 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "is an image"),
 )
 
+# What a feature service says of its answer before the features; a GeoJSON says nothing like it there.
+_ESRI_PAGE = re.compile(rb'"(esriGeometry|esriFieldType)\w+"')
+
 # The roots of XML that GDAL would act on: pointers to other data, not data.
 _XML_ROOTS: dict[str, str] = {
     "ogrvrtdatasource": "is a virtual layer that points to other files and holds no data itself",
@@ -142,6 +146,8 @@ def _sniff_text(head: bytes, path: Path) -> str:
         if text.startswith(b"\x1e"):
             return "geojsonseq"
         if text.startswith(b"{"):
+            if _ESRI_PAGE.search(text.partition(b'"features"')[0]):
+                return "esrijson"
             return "geojsonseq" if _is_json_lines(path) else "geojson"
         if text.startswith(b"<"):
             return _xml_kind(text)

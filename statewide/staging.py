@@ -27,8 +27,8 @@ Digests = npt.NDArray[np.void]
 class Staged:
     """What would be published of a delivery: one entry per row, arrays in the same order.
 
-    `rows` carries `row_no` and the stored fields of the table; `shapes` are valid MultiPolygons in the storage CRS, or
-    None in every place where the table has no shapes of its own.
+    `rows` carries `row_no` and the stored fields of the table; `shapes` are valid MultiPolygons or Points in the
+    storage CRS, or None in every place where the table has no shapes of its own.
     """
 
     table: Table

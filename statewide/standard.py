@@ -69,6 +69,9 @@ class StandardField(_Law):
     filled_by: Literal["town", "platform"] = "town"
     stored: bool = True
     versioned: bool = True
+    screening: Literal["place", "subaddress", "number"] | None = None
+    """How a value is asked for persons where the dataset is screened: a free text passes as the name of a place alone, a
+    part of a building by its words; in a number no telephone is looked for. Else what looks like a person goes."""
     expected_with: Name | None = None
     codes: str | None = None
     minimum: float | None = None
@@ -148,9 +151,12 @@ class Table(_Law):
     delivered: bool = False
     history: bool = False
     town_key: Name | None = None
+    withheld_by: Annotated[str, Field(pattern=r"^confidential\.[a-z][a-z_]*$")] | None = None
+    """Table of the keys of rows that are not shown: not they, nor rows of other tables that refer to them."""
     extended_by: tuple[Name, ...] = ()
     """Tables of the same key that the platform fills afterwards; the view shows their row where there is one."""
     match_on: tuple[Name, ...] = ()
+    renumbered_by: tuple[Name, ...] = ()
     ignored_columns: tuple[Ignored, ...] = ()
     indexes: tuple[tuple[Name, ...], ...] = ()
     collection: Collection | None = None
@@ -163,7 +169,7 @@ class Table(_Law):
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"fields named twice: {', '.join(sorted(twice))}")
-        wanted = [self.key, *self.match_on, *(name for index in self.indexes for name in index)]
+        wanted = [self.key, *self.match_on, *self.renumbered_by, *(name for index in self.indexes for name in index)]
         if self.town_key:
             wanted.append(self.town_key)
         if self.collection:
@@ -225,7 +231,7 @@ class Code(_Law):
     label: str
     description: str | None = None
     variants: tuple[str, ...] = ()
-    maps_to: dict[Literal["nad"], str] = Field(default_factory=dict)
+    maps_to: dict[Literal["nad", "usps"], str] = Field(default_factory=dict)
     rank: int | None = None
     color: str | None = None
 
@@ -357,6 +363,20 @@ class LineageLaw(_Law):
     covered_share_max: float = Field(ge=1)
 
 
+class AddressLinkLaw(_Law):
+    """How far evidence that an address belongs to a parcel is trusted when it stands alone, and where it ends."""
+
+    parcel_number: float = Field(gt=0, lt=1)
+    inside: float = Field(gt=0, lt=1)
+    inside_loosely: float = Field(gt=0, lt=1)
+    loose_placements: tuple[str, ...]
+    no_lots: tuple[str, ...]
+    near: float = Field(gt=0, lt=1)
+    address_text: float = Field(gt=0, lt=1)
+    near_ft: float = Field(gt=0)
+    parcels_max: int = Field(gt=0)
+
+
 class Header(_Law):
     """``standard.yml``."""
 
@@ -374,6 +394,7 @@ class Header(_Law):
     coordinate_tolerance_ft: float
     area_tolerance_sqft: float
     lineage: LineageLaw
+    address_link: AddressLinkLaw
     null_spellings: tuple[str, ...]
     withheld: tuple[Withheld, ...]
 
@@ -410,21 +431,29 @@ class ScorePart(_Law):
 
 
 class Due(_Law):
-    """The day of the year by which a town delivers, and what: dataset → the file's name for a reader."""
+    """The day of the year by which a town delivers."""
 
     month: int = Field(ge=1, le=12)
     day: int = Field(ge=1, le=31)
-    files: dict[Name, str]
 
     def on(self, year: int) -> dt.date:
         """The day in a collection year."""
         return dt.date(year, self.month, self.day)
 
+    @property
+    def said(self) -> str:
+        """The day for a reader, such as May 1."""
+        return f"{self.on(2000):%B} {self.day}"
+
 
 class ScoreLaw(_Law):
-    """``score.yml``: how a town's year is scored, out of 100."""
+    """A file of ``score/``: how what a town sends together is scored, out of 100.
 
-    due: Due
+    `files` is dataset → the file's name for a reader. Where no law asks for them by a day, `due` is None.
+    """
+
+    files: dict[Name, str]
+    due: Due | None = None
     parts: tuple[ScorePart, ...]
 
     @property
@@ -437,8 +466,10 @@ class ScoreLaw(_Law):
         names = [measure.name for measure in self.measures]
         if len(set(names)) != len(names):
             raise ValueError("a measure is named twice")
-        if unknown := {measure.dataset for measure in self.measures} - set(self.due.files):
-            raise ValueError(f"due.files does not name {', '.join(sorted(unknown))}")
+        if unknown := {measure.dataset for measure in self.measures} - set(self.files):
+            raise ValueError(f"files does not name {', '.join(sorted(unknown))}")
+        if self.due is None and any(measure.counts == "in_time" for measure in self.measures):
+            raise ValueError("counts in_time, but says no day")
         if round(sum(measure.points for measure in self.measures), 6) != 100:
             raise ValueError("the points of all measures must add up to 100")
         return self
@@ -465,6 +496,52 @@ class PlanningRegion(_Law):
     town_count: int
 
 
+class ZipTown(_Law):
+    """A row of ``schemas/authority/zip_towns.csv``: a ZIP code area of the Census has people in the town."""
+
+    zip_code: Annotated[str, Field(pattern=r"^\d{5}$")]
+    cousub_fips: Annotated[str, Field(pattern=r"^\d{5}$")]
+
+
+class ExportColumn(_Law):
+    """A column of a file in somebody else's standard; its name and width are those of our field unless they differ."""
+
+    field: Name | None = None
+    otherwise: Name | None = None
+    """The field that is taken in rows where the first one is empty."""
+    name: str | None = None
+    type: FieldType | None = None
+    width: int | None = Field(default=None, gt=0)
+    required: bool = False
+    unless: tuple[str, ...] = ()
+    """Forms of an address in which a required value may be missing."""
+    unique: bool = False
+    constant: str | None = None
+    derived: Name | None = None
+    """How the value is made of others, by a name that the export knows; it comes before the field's own."""
+    codes: str | None = None
+    crosswalk: bool = False
+    """Whether the codes are written as the other standard calls them."""
+    domain: tuple[str, ...] = ()
+    empty: str | None = None
+    """Why nothing is written."""
+
+
+class ExportProfile(_Law):
+    """``profiles/``: how the rows of a table look in a standard of others. Its name is a key of ``maps_to``."""
+
+    name: Literal["nena", "nad"]
+    title: str
+    source: str
+    table: Name
+    layer: str
+    epsg: int
+    formats: tuple[Literal["gpkg", "gdb", "shapefile"], ...]
+    agency: Annotated[str, Field(pattern=r"^[a-z0-9.-]+\.[a-z]+$")]
+    """Domain name of the office that answers for the file; it is part of identifiers made for others."""
+    columns: tuple[ExportColumn, ...]
+
+
 class Standard(_Law):
     """The whole law."""
 
@@ -472,9 +549,11 @@ class Standard(_Law):
     tables: dict[str, Table]
     code_lists: dict[str, CodeList]
     checks: dict[str, Check]
-    score: ScoreLaw
+    scores: dict[str, ScoreLaw]
+    profiles: dict[str, ExportProfile]
     municipalities: tuple[Municipality, ...]
     planning_regions: tuple[PlanningRegion, ...]
+    zip_towns: tuple[ZipTown, ...]
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Standard:
@@ -498,15 +577,52 @@ class Standard(_Law):
                     raise ValueError(f"checks.yml: {check.code}: no table is named {dataset!r}")
             if "rows_shown" in check.limits and (check.others is None or "ERROR" in check.severity.values()):
                 raise ValueError(f"checks.yml: {check.code}: rows_shown needs `others`, and a check that holds no row")
-        for measure in self.score.measures:
-            where = f"score.yml: {measure.name}"
-            scored = self.tables.get(measure.dataset)
-            if scored is None or (measure.field and measure.field not in {field.name for field in scored.fields}):
-                raise ValueError(f"{where}: {measure.dataset}.{measure.field or ''} does not exist")
-            if unknown := set(measure.free_of) - set(self.checks):
-                raise ValueError(f"{where}: no check is named {', '.join(sorted(unknown))}")
+        for name, law in self.scores.items():
+            for measure in law.measures:
+                where = f"score/{name}.yml: {measure.name}"
+                scored = self.tables.get(measure.dataset)
+                if scored is None or (measure.field and measure.field not in {field.name for field in scored.fields}):
+                    raise ValueError(f"{where}: {measure.dataset}.{measure.field or ''} does not exist")
+                if unknown := set(measure.free_of) - set(self.checks):
+                    raise ValueError(f"{where}: no check is named {', '.join(sorted(unknown))}")
+        for profile in self.profiles.values():
+            self._check_profile(profile)
         self._check_persons()
         return self
+
+    def _check_profile(self, profile: ExportProfile) -> None:
+        """Every column has a name, a width if it is text, and one place that its values come from."""
+        table = self.tables[profile.table]
+        fields = {field.name: field for field in table.fields}
+        names = []
+        for place, column in enumerate(profile.columns):
+            where = f"profiles/{profile.name}.yml: columns.{place}"
+            if unknown := {column.field, column.otherwise} - set(fields) - {None}:
+                raise ValueError(f"{where}: {table.name} has no field {', '.join(sorted(filter(None, unknown)))}")
+            field = fields.get(column.field or "")
+            name = column.name or (field and field.maps_to.get(profile.name))
+            if not name:
+                raise ValueError(f"{where}: the column has no name, here or in maps_to of its field")
+            names.append(name)
+            if (column.type or (field.type if field else "text")) == "text" and not (
+                column.width or (field and field.max_length)
+            ):
+                raise ValueError(f"{where}: {name} has no width")
+            if column.codes and column.codes not in self.code_lists:
+                raise ValueError(f"{where}: no code list is named {column.codes!r}")
+            if not (column.constant or column.derived or column.empty) and not (field and field in table.public_fields):
+                raise ValueError(f"{where}: nothing public fills {name}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"profiles/{profile.name}.yml: a column is named twice")
+
+    @property
+    def score(self) -> ScoreLaw:
+        """How a town's roll is scored: the files that the State asks for each year."""
+        return self.scores["roll"]
+
+    def score_of(self, dataset: str) -> ScoreLaw:
+        """How what belongs to a dataset is scored."""
+        return next(law for law in self.scores.values() if dataset in law.files)
 
     def _check_persons(self) -> None:
         """A person's column is withheld by name, so no field may be reached by the same name."""
@@ -562,7 +678,8 @@ def read_standard(folder: Traversable) -> Standard:
     header = _read(folder / "standard.yml", Header)
     tables = {path.name[:-4]: _read(path, Table) for path in _yaml_files(folder / "tables")}
     code_lists = {path.name[:-4]: _read(path, CodeList) for path in _yaml_files(folder / "codes")}
-    for kind, named in (("tables", tables), ("codes", code_lists)):
+    profiles = {path.name[:-4]: _read(path, ExportProfile) for path in _yaml_files(folder / "profiles")}
+    for kind, named in (("tables", tables), ("codes", code_lists), ("profiles", profiles)):
         for stem, item in named.items():
             if item.name != stem:
                 raise LawError(f"schemas/{kind}/{stem}.yml: name: says {item.name!r}, the file says {stem!r}.")
@@ -572,9 +689,11 @@ def read_standard(folder: Traversable) -> Standard:
         "tables": tables,
         "code_lists": code_lists,
         "checks": checks,
-        "score": _read(folder / "score.yml", ScoreLaw),
+        "scores": {path.name[:-4]: _read(path, ScoreLaw) for path in _yaml_files(folder / "score")},
+        "profiles": profiles,
         "municipalities": _read_rows(folder / "authority" / "towns.csv", Municipality),
         "planning_regions": _read_rows(folder / "authority" / "planning_regions.csv", PlanningRegion),
+        "zip_towns": _read_rows(folder / "authority" / "zip_towns.csv", ZipTown),
     }
     try:
         return Standard(**parts)

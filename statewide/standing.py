@@ -95,22 +95,24 @@ def _filled(rows: pa.Table, item: StandardField) -> Count:
 
 def in_time(standard: Standard, live: Live, dataset: str, year: int, received_at: dt.datetime) -> bool:
     """Whether the town's first accepted delivery for the year, this one if there is none, came by the due day."""
+    due = standard.score_of(dataset).due
     row = live.connection.execute(
         "SELECT min(received_at) FROM statewide.submission"
         " WHERE dataset = %s AND cousub_fips = %s AND year >= %s AND outcome <> 'refused'",
         [dataset, live.cousub_fips, year],
     ).fetchone()
     first = row[0] if row and row[0] else received_at
-    return bool(first.astimezone(dt.UTC).date() <= standard.score.due.on(year))
+    return bool(due is None or first.astimezone(dt.UTC).date() <= due.on(year))
 
 
-def carried_counts(live: Live, dataset: str) -> dict[str, Count]:
-    """The counts of the live publications of the town's other datasets."""
+def carried_counts(standard: Standard, live: Live, dataset: str) -> dict[str, Count]:
+    """The counts of the live publications of the town's other datasets that are scored together with this one."""
+    others = [name for name in standard.score_of(dataset).files if name != dataset]
     rows = live.connection.execute(
         "SELECT s.summary -> 'score' -> 'counts' FROM statewide.publication AS p"
         " JOIN statewide.submission AS s USING (submission_id)"
-        " WHERE p.cousub_fips = %s AND p.dataset <> %s AND s.summary -> 'score' -> 'counts' IS NOT NULL",
-        [live.cousub_fips, dataset],
+        " WHERE p.cousub_fips = %s AND p.dataset = ANY(%s) AND s.summary -> 'score' -> 'counts' IS NOT NULL",
+        [live.cousub_fips, others],
     ).fetchall()
     found: dict[str, Any] = {}
     for (counts,) in rows:

@@ -118,8 +118,9 @@ def collection_status(
     standard = load_standard()
     today = today or dt.datetime.now(dt.UTC).date()
     year = year or today.year
-    law = standard.score.due
-    due = law.on(year)
+    law = standard.score
+    assert law.due is not None  # the roll has a day
+    due = law.due.on(year)
     with connect(settings) as connection:
         wanted = {
             "datasets": list(law.files),

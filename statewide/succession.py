@@ -17,7 +17,7 @@ import shapely
 from psycopg import sql
 
 from statewide.copying import UUID, copy_in
-from statewide.ddl import has_shapes
+from statewide.ddl import has_shapes, of_points
 from statewide.geometry import Floats, Shapes, same_shape
 from statewide.lineage import Indices, Lineage
 from statewide.live import Live
@@ -104,17 +104,18 @@ def succession(live: Live, staged: Staged, lineage: Lineage, standard: Standard,
     kinds = np.full(pairs, "attributes", dtype=object)
     for name in values:
         kinds[differs[name]] = "revalued"
-    for name in table.match_on:
-        kinds[differs[name]] = "renumbered"
     relations: list[Relation] = []
     counts: dict[Kind, int] = {}
-    if has_shapes(table):
-        new_shapes = staged.shapes[new_places]
+    tolerance = standard.header.coordinate_tolerance_ft
+    new_shapes = staged.shapes[new_places]
+    if of_points(table):
+        kinds[shapely.distance(old_shapes[:pairs], new_shapes[:pairs]) > tolerance] = "moved"
+    for name in table.renumbered_by or table.match_on:
+        kinds[differs[name]] = "renumbered"
+    if has_shapes(table) and not of_points(table):
         old_hash, new_hash = live.versions["shape_hash"][old_places], staged.shape_hash[new_places]
         redrawn = np.flatnonzero(old_hash[:pairs] != new_hash[:pairs])
-        kinds[redrawn] = _how_redrawn(
-            kinds[redrawn], old_shapes[redrawn], new_shapes[redrawn], standard.header.coordinate_tolerance_ft
-        )
+        kinds[redrawn] = _how_redrawn(kinds[redrawn], old_shapes[redrawn], new_shapes[redrawn], tolerance)
         land = _Land(_Side.of(old_shapes, old_hash), _Side.of(new_shapes, new_hash), pairs)
         counts["split"], relations = _tiled(land, "split", standard.header.lineage)
         counts["merged"], merged = _tiled(land, "merged", standard.header.lineage)

@@ -100,9 +100,11 @@ def is_junk(name: str) -> bool:
 def check_sizes(sizes: Sequence[tuple[str, int]], limits: Limits) -> None:
     """The rules that hold for a folder as for an archive. ``sizes`` are (name, bytes)."""
     if len(sizes) > limits.archive_entries:
-        raise Unusable(f"holds more than {limits.archive_entries} files; send the parcels alone")
+        raise Unusable(f"holds more than {limits.archive_entries} files; send the one map or table alone")
     if sum(size for _, size in sizes) > limits.unpacked_bytes:
-        raise Unusable(f"holds more than {limits.unpacked_bytes // MIB} MB when unpacked; send the parcels alone")
+        raise Unusable(
+            f"holds more than {limits.unpacked_bytes // MIB} MB when unpacked; send the one map or table alone"
+        )
     for name, size in sizes:
         if PurePosixPath(name).suffix.lower() in SIDECARS and size > limits.sidecar_bytes:
             raise Unusable(f"holds {PurePosixPath(name).name}, which is far too large for such a file; export it again")
@@ -129,14 +131,14 @@ def _check_end_record(archive: Path, limits: Limits) -> None:
     if entries == 0:
         raise Unusable("is an empty zip")
     if entries > limits.archive_entries or directory_bytes > _CENTRAL_DIRECTORY_BYTES:
-        raise Unusable(f"holds more than {limits.archive_entries} files; send the parcels alone")
+        raise Unusable(f"holds more than {limits.archive_entries} files; send the one map or table alone")
 
 
 def _checked_entries(opened: zipfile.ZipFile, archive: Path, limits: Limits) -> list[tuple[str, zipfile.ZipInfo]]:
     """(cleaned name, entry) for every file that is not junk, once all the rules have been met."""
     infos = opened.infolist()
     if len(infos) > limits.archive_entries:
-        raise Unusable(f"holds more than {limits.archive_entries} files; send the parcels alone")
+        raise Unusable(f"holds more than {limits.archive_entries} files; send the one map or table alone")
     _check_overlap(infos, archive, opened.start_dir)
     entries = []
     seen = set()

@@ -1,7 +1,7 @@
 """Versions of a town: which rows were live at a moment, what differs between two moments, and which moments have names.
 
 Every row is valid from the transaction that published it to the one that ended it. Columns that follow in place (the
-collection year, how many rows share a shape) are those of the version's last day.
+collection year, how many rows share a shape) have no versions: they are not among what is shown of an earlier moment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import shapely
 from psycopg import sql
 
 from statewide.database import Connection, read_sql
-from statewide.ddl import has_shapes, stored_columns, view_parts
+from statewide.ddl import has_shapes, shown_where, stored_columns, view_parts
 from statewide.errors import BadArgument
 from statewide.register import Town
 from statewide.standard import Standard, Table
@@ -83,12 +83,32 @@ def rows_as_of(table: Table, town: str | None, moment: dt.datetime) -> sql.Compo
 
 
 def published_as_of(standard: Standard, table: Table, town: str | None, moment: dt.datetime) -> sql.Composed:
-    """A query: the published view as it was at a moment, without what is taken from tables that keep no history."""
+    """A query: the published view as it was at a moment, without what is taken from tables that keep no history.
+
+    What is withheld now is withheld at every moment.
+    """
     columns, joins = view_parts(standard, table, extended=False)
     # The law's own text, which may have braces of its own.
     return sql.SQL("SELECT\n") + sql.SQL(columns) + sql.SQL("\nFROM ({}) AS t").format(
         rows_as_of(table, town, moment)
-    ) + sql.SQL(joins)  # fmt: skip
+    ) + sql.SQL(joins) + _shown(standard, table)  # fmt: skip
+
+
+def _shown_as_of(standard: Standard, table: Table, town: Town, version: Version) -> sql.Composed:
+    rows = rows_as_of(table, town.cousub_fips, version.moment)
+    return sql.SQL("SELECT * FROM ({}) AS t").format(rows) + _shown(standard, table)
+
+
+def _withheld(table: Table) -> sql.Composable:
+    """A query: identifiers of the rows that are withheld."""
+    if table.withheld_by is None:
+        return sql.SQL("SELECT NULL::uuid WHERE false")
+    return sql.SQL("SELECT {} FROM {}").format(sql.Identifier(table.key), sql.Identifier(*table.withheld_by.split(".")))
+
+
+def _shown(standard: Standard, table: Table) -> sql.SQL:
+    condition = shown_where(standard, table)
+    return sql.SQL(f"\nWHERE {condition}" if condition else "")
 
 
 def find_version(connection: Connection, dataset: str, town: Town, asked: str) -> Version:
@@ -135,9 +155,15 @@ def version_before(connection: Connection, dataset: str, town: Town, later: Vers
 
 
 def compare(
-    connection: Connection, table: Table, town: Town, label: str, earlier: Version, later: Version
+    connection: Connection,
+    standard: Standard,
+    table: Table,
+    town: Town,
+    label: str,
+    earlier: Version,
+    later: Version,
 ) -> Comparison:
-    """What differs between two versions of a town, in the columns that are published.
+    """What differs between two versions of a town, in the columns that are published, without what is withheld.
 
     Raises:
         BadArgument: the later version lies before the earlier one.
@@ -155,8 +181,8 @@ def compare(
     }
     rows = connection.execute(
         read_sql("statewide", "compare").format(
-            earlier=rows_as_of(table, town.cousub_fips, earlier.moment),
-            later=rows_as_of(table, town.cousub_fips, later.moment),
+            earlier=_shown_as_of(standard, table, town, earlier),
+            later=_shown_as_of(standard, table, town, later),
             key=sql.Identifier(table.key),
             label=sql.Identifier(label),
             old=sql.SQL(", ").join(sql.Identifier("old", name) for name in names),
@@ -166,7 +192,7 @@ def compare(
         span,
     ).fetchall()
     shapes = shapely.from_wkb([row[-1] for row in rows])
-    kinds = connection.execute(_KINDS, span).fetchall()
+    kinds = connection.execute(sql.SQL(_KINDS).format(withheld=_withheld(table)), span).fetchall()
     return Comparison(
         earlier,
         later,
@@ -203,6 +229,16 @@ def version_at(connection: Connection, dataset: str, town: Town, moment: dt.date
     return Version(at, f"submission {number}" + (" (live)" if moment is None else ""), str(submission), number)
 
 
+def join_key_at(connection: Connection, town: Town, moment: dt.datetime) -> dict[str, Any] | None:
+    """How the town's datasets met at a moment; None where that is not known."""
+    row = connection.execute(
+        "SELECT summary -> 'join_key' FROM statewide.submission WHERE cousub_fips = %s AND outcome = ANY(%s)"
+        " AND recorded_at <= %s AND summary -> 'join_key' IS NOT NULL ORDER BY recorded_at DESC LIMIT 1",
+        [town.cousub_fips, list(_ACCEPTED), moment],
+    ).fetchone()
+    return row[0] if row else None
+
+
 def as_moment(asked: str) -> dt.datetime | None:
     """A day's end or a moment, in UTC where it does not say; None if it is neither."""
     try:
@@ -233,6 +269,7 @@ SELECT kind, count(DISTINCT CASE WHEN kind IN ('split', 'retired') THEN from_uid
 FROM statewide.lineage
 JOIN statewide.submission USING (submission_id, dataset, cousub_fips)
 WHERE dataset = %(dataset)s AND cousub_fips = %(town)s AND recorded_at > %(earlier)s AND recorded_at <= %(later)s
+  AND NOT EXISTS (SELECT 1 FROM ({withheld}) AS withheld (uid) WHERE uid IN (from_uid, to_uid))
 GROUP BY kind
 ORDER BY kind
 """

@@ -103,6 +103,8 @@ def test_zero_published_then_unchanged_with_one_json_object(run: Run, tmp_path: 
     assert (again.returncode, json.loads(again.stdout)["outcome"]) == (0, "unchanged")
     history = run("parcels", "history", "--town", "901", "--json")
     assert [entry["outcome"] for entry in json.loads(history.stdout)["submissions"]] == ["unchanged", "published"]
+    records = run("parcels", "history", "--town", "901", "--cama", "--json")
+    assert json.loads(records.stdout)["submissions"] == []
     # The same for eyes.
     said = run("parcels", "submit", file, "--town", "alder", "--year", "2025")
     assert (said.returncode, said.stderr) == (0, "")

@@ -131,14 +131,19 @@ def write(
             driver=driver,
             layer=layer,
         )
+    return zipped_files(file, kind, epsg)
+
+
+def zipped_files(file: Path, kind: str, epsg: int | None) -> Path:
+    """The file as a town sends it: a shapefile and a geodatabase as one archive, without .prj where `epsg` is None."""
     if kind == "shapefile":
         if epsg is None:
             file.with_suffix(".prj").unlink()
         return _zipped(
-            path / f"{layer}.zip", [file.with_suffix(end) for end in (".shp", ".shx", ".dbf", ".prj", ".cpg")]
+            file.with_suffix(".zip"), [file.with_suffix(end) for end in (".shp", ".shx", ".dbf", ".prj", ".cpg")]
         )
     if kind == "filegdb":
-        return _zipped(path / f"{layer}.gdb.zip", sorted(file.iterdir()), file.name)
+        return _zipped(file.with_suffix(".gdb.zip"), sorted(file.iterdir()), file.name)
     return file
 
 

@@ -3,6 +3,71 @@
 DROP SCHEMA IF EXISTS published CASCADE;
 CREATE SCHEMA published;
 
+CREATE VIEW published.addresses AS
+SELECT
+    t.address_uid,
+    t.cousub_fips,
+    municipality.town_name AS town_name,
+    t.nguid,
+    t.local_id,
+    t.addnum_pre,
+    t.add_number,
+    t.addnum_suf,
+    t.addnum_cmp,
+    t.distmarker,
+    t.st_premod,
+    t.st_predir,
+    t.st_pretyp,
+    t.st_presep,
+    t.st_name,
+    t.st_postyp,
+    t.st_posdir,
+    t.st_posmod,
+    t.number_source,
+    t.street_source,
+    t.unit_source,
+    t.address_label,
+    t.structure,
+    t.wing,
+    t.floor,
+    t.unit,
+    t.unitpretyp,
+    t.unitvalue,
+    t.room,
+    t.seat,
+    t.country,
+    t.a1,
+    t.a2,
+    t.a4,
+    t.a5,
+    t.msagcomm,
+    t.post_comm,
+    t.post_code,
+    t.postcodeex,
+    t.parcel_id,
+    address_link.parcel_uid AS parcel_uid,
+    address_link.method AS link_method,
+    address_link.confidence AS link_confidence,
+    t.place_type,
+    t.placement,
+    t.addrclass,
+    t.lifecycle,
+    t.landmark,
+    t.addauth,
+    t.dateupdate,
+    t.effective,
+    t.expire,
+    t.crs_assumed,
+    t.valid_from AS valid_from,
+    t.geom,
+    t.geom_lonlat,
+    t.geom_mercator
+FROM addresses.address_point AS t
+JOIN statewide.municipality AS municipality ON municipality.cousub_fips = t.cousub_fips
+LEFT JOIN addresses.address_link AS address_link ON address_link.address_uid = t.address_uid
+WHERE NOT EXISTS (SELECT 1 FROM confidential.withheld_point AS w WHERE w.address_uid = t.address_uid);
+COMMENT ON VIEW published.addresses IS 'Current address points of every town that has delivered, as published by the last accepted delivery: the anonymous physical location of an address, and nobody''s name. A town that has not delivered is missing, not empty: see the collection of towns.';
+
 CREATE VIEW published.assessments AS
 SELECT
     t.assessment_uid,

@@ -34,6 +34,7 @@ from statewide.errors import DatabaseNotReady, DatabaseUnavailable, StatewideErr
 from statewide.publish.collections import render_config
 from statewide.publish.guards import Guards
 from statewide.publish.map_page import map_routes
+from statewide.publish.processes import process_resources, process_routes
 from statewide.publish.query import view
 from statewide.publish.reading import close_pools, fetch, open_pools
 from statewide.publish.routes import api_routes, asked_format
@@ -64,7 +65,10 @@ _OWN_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Parameters of `/items` that pygeoapi's document leaves out, or describes in a file elsewhere."""
 _NOT_OURS = ("/sortby.yaml", "/vendorSpecificParameters")
-_NOT_OFFERED = "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete"
+_NOT_OFFERED = {
+    "http://www.opengis.net/spec/ogcapi-features-4/1.0/conf/create-replace-delete",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/callback",
+}
 
 
 def serve(
@@ -104,6 +108,7 @@ def prepare(settings: Settings, url: str) -> None:
     """
     standard = load_standard()
     config = yaml.safe_load(render_config((ROOT / "pygeoapi-config.yml").read_text(encoding="utf-8"), standard))
+    config["resources"] |= process_resources()
     config["server"]["url"] = url
     config["server"]["templates"] = {"path": str(_HERE / "templates"), "static": str(_STATIC)}
     for collection_id, extent in _extents(settings, standard).items():
@@ -143,6 +148,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/health", _health),
             *map_routes(standard, _STATIC),
             *api_routes(standard, base_url, pygeoapi),
+            *process_routes(),
             Mount("/assets", StaticFiles(directory=_STATIC)),
             Mount("/", pygeoapi),
         ],
@@ -165,11 +171,12 @@ async def _health(_: Request) -> Response:
 
 def _pygeoapi() -> tuple[ASGIApp, str]:
     """pygeoapi's app and its address. It reads its configuration when it is imported, so not before `prepare`."""
-    from pygeoapi.api import itemtypes
+    from pygeoapi.api import itemtypes, processes
     from pygeoapi.starlette_app import APP, api_
 
-    classes = [name for name in itemtypes.CONFORMANCE_CLASSES_FEATURES if name != _NOT_OFFERED]
-    itemtypes.CONFORMANCE_CLASSES_FEATURES[:] = sorted({*classes, *_FILTER_CLASSES})
+    features, executed = itemtypes.CONFORMANCE_CLASSES_FEATURES, processes.CONFORMANCE_CLASSES
+    features[:] = sorted({*features, *_FILTER_CLASSES} - _NOT_OFFERED)
+    executed[:] = [name for name in executed if name not in _NOT_OFFERED]
     return APP, api_.base_url
 
 

@@ -53,7 +53,9 @@ def close_pools() -> None:
         _pools.popitem()[1].close()
 
 
-def fetch(query: sql.Composed | sql.SQL, parameters: list[Any], purpose: Purpose = "features") -> list[Row]:
+def fetch(
+    query: sql.Composed | sql.SQL, parameters: list[Any] | dict[str, Any], purpose: Purpose = "features"
+) -> list[Row]:
     """Rows of one statement.
 
     Raises:

@@ -4,6 +4,7 @@ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA statewide, cadastral, addresses, resilience, confidential, published, restricted TO statewide_loader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA statewide, cadastral, addresses, resilience, confidential TO statewide_loader;
+REVOKE UPDATE, DELETE ON confidential.withheld_log FROM statewide_loader;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA statewide, cadastral, addresses, resilience, confidential TO statewide_loader;
 GRANT SELECT ON ALL TABLES IN SCHEMA published TO statewide_loader;
 

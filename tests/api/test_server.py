@@ -183,7 +183,14 @@ def test_the_map_has_what_it_needs_on_this_server(client: TestClient) -> None:
         assert asset in page.text
         assert client.get(asset).status_code == 200
     config = client.get("/map/config.json").json()
-    assert set(config["collections"]) == {"towns", "planning-regions", "parcels", "flood-zones", "parcel-hazards"}
+    assert set(config["collections"]) == {
+        "towns",
+        "planning-regions",
+        "parcels",
+        "addresses",
+        "flood-zones",
+        "parcel-hazards",
+    }
     classes = config["collections"]["flood-zones"]["fields"]["zone_class"]["codes"]
     assert all(code["color"] for code in classes.values())
     assert config["collections"]["parcels"]["fields"]["area_sqft"]["unit"] == "sq ft"
@@ -301,7 +308,7 @@ def test_the_configuration_is_what_the_law_makes_of_it() -> None:
     text = (ROOT / "pygeoapi-config.yml").read_text(encoding="utf-8")
     assert render_config(text, load_standard()) == text
     resources = yaml.safe_load(text)["resources"]
-    assert {"towns", "planning-regions", "parcels", "flood-zones", "parcel-hazards"} <= resources.keys()
+    assert {"towns", "planning-regions", "parcels", "addresses", "flood-zones", "parcel-hazards"} <= resources.keys()
     assert "password" not in text and "postgresql" not in text
 
 

@@ -182,7 +182,7 @@ def test_trap_16_a_road_drawn_as_a_parcel_is_published_and_classed(check: Check)
     roads.columns["Location"][:4] = [None] * 4
     outcome = check(roads)
     assert outcome.summary["rows"]["published"] == 64
-    assert outcome.summary["findings"] == {"CODE_UNKNOWN": 1}
+    assert outcome.summary["findings"] == {"FIELD_EMPTIED": 1, "CODE_UNKNOWN": 1}
 
 
 # ── a check that cannot run ──────────────────────────────────────────────────────────────────────────────────────────

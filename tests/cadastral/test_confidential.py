@@ -146,7 +146,7 @@ def test_a_link_that_is_blank_on_protected_rows_is_emptied_in_all() -> None:
 
 def test_a_word_that_tells_counts_without_a_flag_column_too() -> None:
     source = records({"Location": "Safe at Home program"}, {}, {}).drop_columns(["Suppressed"])
-    assert identified(source)[1].counts() == {"SUPPRESSION_UNKNOWN": 1, "SUPPRESSION_SHOWS": 1}
+    assert identified(source)[1].counts() == {"PROTECTION_SHOWS": 1, "SUPPRESSION_SHOWS": 1, "SUPPRESSION_UNKNOWN": 1}
 
 
 # ── kept apart ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cadastral.parcel_id import make_cama_link, normalize_cama_link, normalize_id, split_cama_link
+from cadastral.parcel_id import make_cama_link, normalize_cama_link, split_cama_link
+from statewide.parcel_number import normalize_id
 
 printable = st.characters(exclude_categories=("Cc", "Cs"))  # conform takes control characters out before
 words = st.one_of(st.text(printable, max_size=30), st.text(alphabet="0019Aaz -_/.\\–\u00a0", max_size=12))

@@ -97,6 +97,20 @@ def _services(bait: Bait) -> Iterator[Entry]:
         yield Entry(name, text.encode(), Refused("not a map file"))
     esri = {"displayFieldName": "", "geometryType": "esriGeometryPolygon", "features": [], "url": bait.url}
     yield Entry("esri json.geojson", json.dumps(esri).encode(), Refused("Esri's own JSON"))
+    ring = [[-72.5, 41.5], [-72.5, 41.75], [-72.25, 41.75], [-72.25, 41.5], [-72.5, 41.5]]
+    page = {
+        "url": bait.url,
+        "type": "gdal_streamed_alg",
+        "command_line": f"gdal vector pipeline ! read {bait.secret}",
+        "fields": [{"name": "id", "type": "esriFieldTypeString"}],
+        "spatialReference": {"wkt": f"+proj=longlat +nadgrids={bait.secret}"},
+        "features": [{"attributes": {"id": "1"}, "geometry": {"rings": [ring]}, "attachments": bait.url}],
+    }
+    esri_page = json.dumps(esri | page).encode()
+    yield Entry("esri page with pointers.json", esri_page, Read(1, said="missing"))
+    yield Entry("esri page cut off.json", esri_page[:-30], Refused("cut off"))
+    deep = esri_page.replace(b'"rings": ', b'"rings": ' + b"[" * 100_000 + b"]" * 100_000 + b', "paths": ')
+    yield Entry("esri page nested deep.json", deep, Refused("Esri's own JSON and damaged"))
     landing = {"links": [{"rel": "data", "href": f"{bait.url}/collections"}], "title": "a service"}
     yield Entry("ogc api landing page.json", json.dumps(landing).encode(), Refused("not a GeoJSON"))
     stac = {

@@ -238,7 +238,12 @@ def _shape_cells(bait: Bait) -> Iterator[Entry]:
     yield Entry("coordinates.csv", csv(*points, header="id,x_coord,y_coord"), Read(empty=0))
     points[1] = "1,unknown,600001"
     points.append("3,inf,-inf")
-    yield Entry("coordinates with words.csv", csv(*points, header="id,x_coord,y_coord"), Read(4, empty=2))
+    words = Read(4, lost=2, said=r"missing: 2 \(rows 2, 4\)", empty=2)
+    yield Entry("coordinates with words.csv", csv(*points, header="id,x_coord,y_coord"), words)
+    points[1:] = ["1,,", "2,600001,NULL"]
+    yield Entry(
+        "coordinates with gaps.csv", csv(*points, header="id,x_coord,y_coord"), Read(3, lost=1, said="row 3", empty=2)
+    )
     pointer = csv(*(f'{n},x,"{bait.secret}"' for n in range(3)))
     yield Entry("a path where the shape should be.csv", pointer, Refused("table without shapes"))
 

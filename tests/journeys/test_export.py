@@ -177,7 +177,7 @@ def test_a_comparison_is_written_row_for_row(town: Town, tmp_path: Path, kind: F
     with connect(town.settings) as connection:
         alder_town = find_town(connection, "Alder")
         ends = [find_version(connection, "parcel", alder_town, asked) for asked in ("1", "2")]
-        comparison = compare(connection, PARCEL, alder_town, "parcel_id", *ends)
+        comparison = compare(connection, load_standard(), PARCEL, alder_town, "parcel_id", *ends)
     path = tmp_path / f"changes{SUFFIXES[kind]}"
     assert export_comparison(path, kind, comparison, PARCEL, STANDARD) == 2
     assert columns_of(path) == {"parcel_uid", "label", "change", "kinds", "redrawn", "columns", "before", "after"}

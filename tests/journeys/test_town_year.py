@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import shapely
 from psycopg.rows import dict_row
 
 from cadastral.meeting import submit
+from cadastral.parcels import PARCELS
 from statewide.database import OWNER, connect
 from statewide.errors import BadArgument, DatabaseBusy, StorageFull, UnknownTown, UnreadableDelivery
 from statewide.intake import Outcome, Request
-from statewide.replace import lock_town
+from statewide.migrate import initialise
+from statewide.register import find_town
+from statewide.replace import begin_for_town, lock_town, transaction_time
+from statewide.rollback import roll_back
 from statewide.settings import Settings
+from statewide.standard import load_standard
+from statewide.versions import published_as_of
 from tests.towns import ALDER, LOT, SOUTH, WEST, alder, append_lot, write
 
 Submit = Callable[..., Outcome]
@@ -42,6 +52,7 @@ def test_a_first_delivery_is_published_row_for_row(deliver: Submit, settings: Se
         "unchanged": 0,
         "within_tolerance": 0,
         "kept_live": 0,
+        "followed": 0,
     }
     rows = live(settings)
     assert len(rows) == 64
@@ -353,6 +364,73 @@ def test_two_deliveries_of_a_town_at_once_wait_for_each_other(settings: Settings
             lock_town(second, "parcel", "99902")  # another town does not wait
             second.execute("SET LOCAL lock_timeout = '50ms'")
             second.execute("SELECT pg_advisory_xact_lock(hashtextextended('parcel:99901', 7100))")
+
+
+def test_who_waited_for_a_town_writes_later_than_who_had_it(settings: Settings) -> None:
+    began: list[dt.datetime] = []
+
+    def wait() -> None:
+        with connect(settings) as second:
+            find_town(second, "Franklin")  # its transaction is older than the lock
+            begin_for_town(second, "parcel", "99901")
+            began.append(transaction_time(second))
+
+    with connect(settings) as first:
+        begin_for_town(first, "parcel", "99901")
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        while not first.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone():
+            time.sleep(0.01)
+        (last,) = first.execute("SELECT clock_timestamp()").fetchone() or ()
+    waiting.join()
+    assert began[0] > last
+
+
+def test_no_version_ends_before_it_began(deliver: Submit, settings: Settings) -> None:
+    deliver(alder())
+    fewer = alder()
+    fewer.drop([63])
+    deliver(fewer)
+    with connect(settings, OWNER) as connection:
+        with pytest.raises(psycopg.errors.CheckViolation), connection.transaction():
+            connection.execute("UPDATE cadastral.parcel_history SET valid_to = valid_from - interval '1 s'")
+        # A database from before this rule may hold such a row, and is brought up to date all the same.
+        connection.execute("ALTER TABLE cadastral.parcel_history DROP CONSTRAINT parcel_history_ends_later")
+        connection.execute("UPDATE cadastral.parcel_history SET valid_to = valid_from - interval '1 s'")
+    initialise(settings)
+
+
+def test_a_year_that_follows_in_place_is_said_and_goes_back_with_its_version(
+    deliver: Submit, settings: Settings
+) -> None:
+    years = "SELECT collection_year, count(*) FROM cadastral.parcel GROUP BY 1"
+    first = deliver(alder())
+    publication = live(settings, "SELECT publication_id FROM statewide.publication")
+    outcome = deliver(alder(year=2026), year=2026)
+    rows = outcome.summary["rows"]
+    assert (outcome.summary["outcome"], rows["changed"], rows["unchanged"], rows["followed"]) == (
+        "published",
+        0,
+        64,
+        64,
+    )
+    assert live(settings, years) == [{"collection_year": 2026, "count": 64}]
+    assert live(settings, "SELECT publication_id FROM statewide.publication") != publication
+    assert deliver(alder(year=2026), year=2026, kind="geojson", epsg=4326).summary["outcome"] == "unchanged"
+
+    moment = dt.datetime.fromisoformat(
+        live(settings, "SELECT min(recorded_at)::text AS at FROM statewide.submission")[0]["at"]
+    )
+    with connect(settings) as connection:
+        query = published_as_of(load_standard(), load_standard().table("parcel"), ALDER.cousub_fips, moment)
+        cursor = connection.execute(query)
+        names = {column.name for column in cursor.description or ()}
+    assert "parcel_id" in names
+    assert not {"collection_year", "stack_count"} & names, "what has no versions is not told of an earlier one"
+
+    back = roll_back(settings, (PARCELS,), None, "Alder", first.summary["submission"], None, lambda message: None)
+    assert (back["outcome"], back["year"], back["rows"]["followed"]) == ("published", 2025, 64)
+    assert live(settings, years) == [{"collection_year": 2025, "count": 64}]
 
 
 def test_a_saved_mapping_is_used_again(deliver: Submit, settings: Settings) -> None:

@@ -76,7 +76,8 @@ class Year:
             return history(connection, find_town(connection, self.town).cousub_fips, "parcel")
 
     def differences(self, earlier: str | None = None, later: str = "live") -> Any:
-        table = load_standard().table("parcel")
+        standard = load_standard()
+        table = standard.table("parcel")
         with connect(self.settings) as connection:
             town = find_town(connection, self.town)
             to = find_version(connection, "parcel", town, later)
@@ -85,7 +86,7 @@ class Year:
                 if earlier
                 else version_before(connection, "parcel", town, to)
             )
-            return compare(connection, table, town, "parcel_id", since, to)
+            return compare(connection, standard, table, town, "parcel_id", since, to)
 
 
 def shuffled(fabric: Fabric, seed: int = 7) -> Fabric:
@@ -325,7 +326,8 @@ def test_the_assessors_records_go_back_with_the_parcels_and_no_person_shows_that
     found_alder(settings)
     keeping = replace(settings, keep_confidential=True)
     town = [
-        {"Link": f"{lot // 8 + 1}-{lot % 8 + 1}", "PID": str(lot), "Location": f"{lot} MAIN ST"} for lot in range(64)
+        {"Link": f"{lot // 8 + 1}-{lot % 8 + 1}", "PID": str(lot), "Location": f"{lot + 1} MAIN ST"}
+        for lot in range(64)
     ]
 
     def send(fabric: Fabric, rows: list[dict[str, Any]], place: str) -> dict[str, Any]:

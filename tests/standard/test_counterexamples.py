@@ -10,6 +10,7 @@ import pytest
 import shapely
 from shapely.geometry import shape
 
+from addresses.points import submit as submit_points
 from cadastral.meeting import submit
 from statewide.intake import Request
 from statewide.settings import ROOT, Settings
@@ -19,6 +20,7 @@ from tests.towns import Fabric, write
 
 FILES = sorted((ROOT / "schemas").glob("*examples/parcel/*.json"))
 RECORDS = sorted((ROOT / "schemas").glob("*examples/assessment/*.json"))
+POINTS = sorted((ROOT / "schemas").glob("*examples/address_point/*.json"))
 NEIGHBOURS = 20
 
 
@@ -54,6 +56,26 @@ def delivery(feature: dict[str, Any]) -> Fabric:
     )
 
 
+def clean_point(column: str, number: int) -> Any:
+    """What a clean neighbour has in a delivered column of address points."""
+    return {
+        "nguid": f"urn:emergency:uid:gis:SSAP:{number}:gis.example.gov",
+        "siteaddid": str(number),
+        "dateupdate": "2025-03-14",
+        "a3": "New London",
+        "town": "New London",
+        "addnumber": str(2 * number),
+        "stname": "Neighbour",
+        "stpostyp": "Street",
+        "fulladdress": f"{2 * number} NEIGHBOUR ST",
+        "postcomm": "New London",
+        "postcode": "06320",
+        "zip": "06320",
+        "placetype": "residence",
+        "placement": "Structure",
+    }.get(column_key(column))
+
+
 @pytest.mark.parametrize("path", FILES, ids=[f"{path.parent.parent.name}/{path.stem}" for path in FILES])
 def test_raises_exactly_what_it_names(shared_settings: Settings, tmp_path: Path, path: Path) -> None:
     example = json.loads(path.read_text(encoding="utf-8"))
@@ -75,6 +97,29 @@ def test_a_record_raises_exactly_what_it_names(path: Path) -> None:
     assert {finding.row_no for finding in log.findings} <= {1}
 
 
+@pytest.mark.parametrize("path", POINTS, ids=[f"{path.parent.parent.name}/{path.stem}" for path in POINTS])
+def test_a_point_raises_exactly_what_it_names(shared_settings: Settings, tmp_path: Path, path: Path) -> None:
+    example = json.loads(path.read_text(encoding="utf-8"))
+    feature = example["feature"]
+    neighbours = [shapely.Point(1_177_300 + 40 * n, 688_000) for n in range(1, 2 * NEIGHBOURS + 1)]
+    fabric = Fabric(
+        [None if feature["geometry"] is None else shape(feature["geometry"]), *neighbours],
+        {
+            column: [
+                None if value is None else str(value),
+                *(clean_point(column, n + 1) for n in range(len(neighbours))),
+            ]
+            for column, value in feature["properties"].items()
+        },
+    )
+    request = Request(write(fabric, tmp_path), example["town"], 2025, publish=False)
+    outcome = submit_points(shared_settings, request, lambda message: None)
+    assert outcome.summary["outcome"] == "ok"
+    # No parcels are live here.
+    assert sorted(set(outcome.summary["findings"]) - {"PARCELS_NOT_COMPARED"}) == sorted(example["raises"])
+    assert {finding.row_no for finding in outcome.log.findings if finding.row_no} <= {1}
+
+
 def test_there_are_examples() -> None:
-    for files in (FILES, RECORDS):
+    for files in (FILES, RECORDS, POINTS):
         assert {path.parent.parent.name for path in files} == {"examples", "counterexamples"}

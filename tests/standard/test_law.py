@@ -232,12 +232,12 @@ def test_build_writes_what_drifted_and_deletes_what_nothing_makes(tmp_path: Path
         ("field: land_acres", "recommended: true, field: land_acres", "one of field, recommended"),
         ("free_of: [OVERLAP,", "free_of: [OVERLAPS,", "no check is named OVERLAPS"),
         ("none_at: 0.5, full_at: 0.98", "none_at: 0.98, full_at: 0.5", "none_at must be below full_at"),
-        ("assessment: assessor’s file", "valuation: assessor’s file", "due.files does not name assessment"),
+        ("assessment: assessor’s file", "valuation: assessor’s file", "files does not name assessment"),
     ],
 )
 def test_a_score_that_does_not_add_up_is_refused(
     broken: Callable[[str, str, str], LawError], passage: str, instead: str, said: str
 ) -> None:
-    message = str(broken("score.yml", passage, instead))
-    assert message.startswith("schemas/score.yml")
+    message = str(broken("score/roll.yml", passage, instead))
+    assert message.startswith("schemas/score/roll.yml")
     assert said in message

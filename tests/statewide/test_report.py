@@ -190,7 +190,7 @@ def test_a_refusal_says_why_and_how_to_go_on(tmp_path: Path) -> None:
     with write_report(tmp_path / "out", replace(refused, accepted={})):
         pass
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "<h1>Elsewhere’s parcels for 2025 were refused: far fewer parcels than last time.</h1>" in page
+    assert "<h1>Elsewhere’s parcels for 2025 were refused: far fewer rows than last time.</h1>" in page
     assert "What is live stays live: 25 parcels." in page
     assert "--accept COUNT_DROP" in page
 
@@ -403,7 +403,7 @@ def test_the_page_says_what_changed_and_by_how_much(full_folder: Path) -> None:
     assert "Parcels 25 27 +2 +8.0 %" in page
     assert "Assessments 29 28 −1 −3.4 %" in page
     assert "Assessed value, $ 1,000,000 1,100,000 +100,000 +10.0 %" in page
-    assert "split 2 parcels that were divided 12-4 → 12-4A, 12-4B" in page
+    assert "split 2 that were divided 12-4 → 12-4A, 12-4B" in page
 
 
 def test_the_score_shows_its_formula_and_what_each_fix_earns(full: ReportInput, full_folder: Path) -> None:

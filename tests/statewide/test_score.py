@@ -97,13 +97,13 @@ def test_a_field_that_no_column_was_mapped_to_fills_none() -> None:
 def test_it_can_be_worked_out_again_from_the_counts_in_the_report() -> None:
     found = a_town(held=17, in_time=False)
     kept = json.loads(json.dumps(found.as_dict()))
-    again = score_counts(kept["counts"], LAW)
+    again = score_counts(kept["counts"], LAW.score, LAW)
     assert (again.points, again.gains) == (found.points, found.gains)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(MEASURES)), st.integers(0, 50).map(lambda good: (good, 50))))
 def test_any_counts_make_a_score_between_nothing_and_a_hundred(counts: dict[str, tuple[int, int]]) -> None:
-    found = score_counts(counts, LAW)
+    found = score_counts(counts, LAW.score, LAW)
     assert 0 <= found.points <= found.measurable <= 100
     assert found.points == pytest.approx(sum(m.points for part in found.parts for m in part.measures))
     assert all(gain.points > 0 for gain in found.gains)

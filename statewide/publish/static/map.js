@@ -9,8 +9,9 @@ const DRAWN = {
   "flood-zones": { on: true, by: "zone_class", clear: ["minimal", "no_zone"], hatched: ["floodway"] },
   "parcel-hazards": { on: false, by: "worst_class", clear: ["no_zone"], hatched: ["floodway"] },
   parcels: { on: true, by: "parcel_type_class", clear: ["parcel", "mismatch", "unknown"] },
+  addresses: { on: true },
 };
-const ORDER = ["parcels", "parcel-hazards", "flood-zones", "towns", "planning-regions"];
+const ORDER = ["addresses", "parcels", "parcel-hazards", "flood-zones", "towns", "planning-regions"];
 const UNDER_HATCH = "one_percent"; // a floodway is a part of the 1 percent zone: FEMA draws red lines over its blue
 
 const element = (name, attributes = {}, ...children) => {
@@ -54,6 +55,7 @@ async function start() {
   map.on("styleimagemissing", ({ id }) => drawImage(map, id));
   listLayers(map, config);
   listTowns(map, towns);
+  findAddresses(map);
   identify(map, config);
   const tell = () => hint(map, config);
   map.on("zoom", tell);
@@ -155,6 +157,15 @@ function layers(config) {
       "line-width": ["interpolate", ["linear"], ["zoom"], 7, 1.2, 11, 2.4, 15, 4],
       "line-opacity": 0.75,
     }, { layout: { "line-join": "round" } }));
+  }
+  if (has("addresses")) {
+    made.push(layer("addresses", "fill", "circle", {
+      "circle-color": "#3f3a8c",
+      "circle-radius": ["interpolate", ["linear"], ["zoom"], 12, 0.8, 15, 2.2, 18, 5],
+      "circle-opacity": ["interpolate", ["linear"], ["zoom"], 12, 0.5, 15, 0.9],
+      "circle-stroke-color": selected("#f2b705", "#fbfaf6"),
+      "circle-stroke-width": ["interpolate", ["linear"], ["zoom"], 14, selected(3, 0), 17, selected(4, 1)],
+    }));
   }
   for (const id of ["parcels", "flood-zones", "parcel-hazards"].filter(has)) {
     made.push(layer(id, "selected", "line", { "line-color": "#f2b705", "line-width": selected(4, 0), "line-opacity": selected(1, 0) }));
@@ -286,6 +297,10 @@ function legends(map, config) {
       continue;
     }
     if (id === "parcels") list.append(element("li", {}, swatch("", { line: "1.5px solid #847d73" }), "parcel line"));
+    if (id === "addresses") {
+      list.append(element("li", {}, swatch("#3f3a8c"), "address point"));
+      continue;
+    }
     const seen = new Set(map.queryRenderedFeatures({ layers: [`${id}/fill`] }).map(({ properties }) => properties[by]));
     for (const [code, { label, color, description }] of Object.entries(config.collections[id].fields[by].codes)) {
       if (!seen.has(code) || clear.includes(code) || !color) continue;
@@ -335,6 +350,66 @@ function listTowns(map, towns) {
   document.addEventListener("click", ({ target }) => { if (!target.closest("section")) list.hidden = true; });
 }
 
+/** The address box. What is typed goes to this server in a body, not in an address that others would log. */
+function findAddresses(map) {
+  const list = byId("addresses");
+  const box = byId("address");
+  const pin = new maplibregl.Marker({ color: "#c8452f" });
+  let waiting = null;
+  let asked = 0;
+  const say = (...rows) => {
+    list.replaceChildren(...rows);
+    list.hidden = !rows.length;
+  };
+  const choose = ({ properties, geometry }) => {
+    box.value = properties.label;
+    list.hidden = true;
+    if (narrow()) fold(true);
+    pin.setLngLat(geometry.coordinates).addTo(map);
+    const zoom = { town: 12, street: 16 }[properties.kind] || 18;
+    map.flyTo({ center: geometry.coordinates, zoom, padding: margins(), duration: 900 });
+  };
+  const told = ({ kind, similar, unmatched }) => {
+    const doubtful = [...unmatched.map((part) => `other ${part}`), ...similar.map((part) => `similar ${part}`)];
+    return doubtful.length ? doubtful.join(", ") : kind;
+  };
+  const find = async () => {
+    const text = box.value.trim();
+    const number = ++asked;
+    if (text.length < 3) return say();
+    let found;
+    try {
+      const body = JSON.stringify({ inputs: { text, limit: 6 } });
+      const answer = await fetch("/processes/find-address/execution", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      found = await answer.json();
+      if (!answer.ok) found = { features: [], hint: found.description };
+    } catch {
+      found = { features: [], hint: "The server does not answer; try again in a moment." };
+    }
+    if (number !== asked) return null; // something else has been typed since
+    if (!found.features.length) return say(element("li", {}, element("p", { textContent: found.hint })));
+    return say(...found.features.map((feature) => {
+      const { label } = feature.properties;
+      const button = element("button", { type: "button" }, element("span", { textContent: label }), element("small", { textContent: told(feature.properties) }));
+      button.addEventListener("click", () => choose(feature));
+      return element("li", {}, button);
+    }));
+  };
+  box.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(find, 300);
+    if (!box.value) pin.remove();
+  });
+  box.addEventListener("keydown", async (event) => {
+    if (event.key === "Escape") list.hidden = true;
+    if (event.key !== "Enter") return;
+    clearTimeout(waiting);
+    await find();
+    list.querySelector("button")?.click();
+  });
+  document.addEventListener("click", ({ target }) => { if (!target.closest("section")) list.hidden = true; });
+}
+
 // -------------------------------------------------------------------------------------------- identify
 
 function identify(map, config) {
@@ -352,7 +427,7 @@ function identify(map, config) {
     map.setFeatureState(marked, { selected: true });
   };
   map.on("mousemove", ({ point }) => {
-    const layers = ["parcels/fill", "flood-zones/fill"].filter((name) => map.getLayer(name));
+    const layers = ["addresses/fill", "parcels/fill", "flood-zones/fill"].filter((name) => map.getLayer(name));
     map.getCanvas().style.cursor = map.queryRenderedFeatures(point, { layers }).length ? "pointer" : "";
   });
   const close = () => {

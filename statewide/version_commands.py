@@ -1,59 +1,57 @@
-"""`statewide parcels diff|rollback|export`: what changed, what it was before, and files of it for others."""
+"""What `statewide <room> diff|rollback|export` have in common: what changed, what it was before, and files of it.
+
+A room declares the commands over its datasets; the work and the words are here.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cadastral.assessments import ASSESSMENTS
-from cadastral.meeting import settle_rollback
-from cadastral.parcels import PARCELS
 from statewide.console import emit, progress
 from statewide.database import connect
 from statewide.errors import BadArgument
-from statewide.export import FORMATS, export_comparison, format_of
-from statewide.export import export as export_published
+from statewide.export import FORMATS, export, export_comparison, format_of
+from statewide.intake import Dataset
 from statewide.register import find_town
-from statewide.rollback import roll_back
+from statewide.rollback import Settle, roll_back
 from statewide.settings import load_settings
 from statewide.standard import load_standard
-from statewide.versions import LIVE, Comparison, RowChange, as_moment, compare, find_version, version_before
+from statewide.versions import Comparison, RowChange, as_moment, compare, find_version, version_before
 
-app = typer.Typer()
-
-Town = Annotated[str, typer.Option(help="Town by name, five-digit code or town number.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-Cama = Annotated[bool, typer.Option("--cama", help="The assessor's records instead of the parcels.")]
+Earlier = Annotated[
+    str | None,
+    typer.Option("--from", help="Number or identifier of a submission, a day, or live; else the one before."),
+]
+Later = Annotated[str, typer.Option("--to", help="Likewise.")]
+Rows = Annotated[Path | None, typer.Option(help="A file to write the rows to: csv, geojson, gpkg …")]
+To = Annotated[str, typer.Option(help="Number or identifier of the submission to go back to.", show_default=False)]
+Why = Annotated[str | None, typer.Option(help="Why; kept and shown.")]
+ExportFile = Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)]
+OnlyTown = Annotated[str | None, typer.Option(help="Only this town, by name, code or number.")]
+AsOf = Annotated[
+    str | None, typer.Option(help="As it was at the end of a day (UTC) or at a moment, such as 2026-04-30.")
+]
 Format = Annotated[
     str | None,
     typer.Option("--format", help=f"One of {', '.join(FORMATS)}; else by the file's name.", show_default=False),
 ]
+Crs = Annotated[int | None, typer.Option(help="6434 (State Plane, feet) or 4326 (degrees).")]
 
 _SHOWN = 20
 
 
-@app.command()
-def diff(
-    town: Town,
-    earlier: Annotated[
-        str | None,
-        typer.Option("--from", help="Number or identifier of a submission, a day, or live; else the one before."),
-    ] = None,
-    later: Annotated[str, typer.Option("--to", help="Likewise.")] = LIVE,
-    cama: Cama = False,
-    out: Annotated[Path | None, typer.Option(help="A file to write the rows to: csv, geojson, gpkg …")] = None,
-    json: Json = False,
-) -> None:
-    """Show what changed from one version of a town to another: rows, values, and what became of which parcel.
+def show_diff(dataset: Dataset, town: str, earlier: str | None, later: str, out: Path | None, as_json: bool) -> None:
+    """Print what changed from one version of a town to another, and write it to a file if asked.
 
-    Example: statewide parcels diff --town Franklin --from 2026-01-01 --to live --out changes.gpkg
+    Raises:
+        BadArgument: no such version, or they are the wrong way round.
     """
     standard = load_standard()
-    dataset = ASSESSMENTS if cama else PARCELS
     table = standard.table(dataset.table)
     kind = format_of(out, None) if out else None
     with connect(load_settings()) as connection:
@@ -64,7 +62,7 @@ def diff(
             if earlier
             else version_before(connection, table.name, found, to)
         )
-        comparison = compare(connection, table, found, dataset.label, since, to)
+        comparison = compare(connection, standard, table, found, dataset.label, since, to)
     written = export_comparison(out, kind, comparison, table, standard) if out and kind else None
     result = {
         "outcome": "ok",
@@ -87,25 +85,14 @@ def diff(
         ],
         "file": None if out is None else {"path": str(out), "rows": written},
     }
-    emit(json, result, "\n".join(_comparison_text(found.town_name, comparison, out)))
+    emit(as_json, result, "\n".join(_comparison_text(found.town_name, comparison, out)))
 
 
-@app.command()
-def rollback(
-    town: Town,
-    to: Annotated[str, typer.Option(help="Number or identifier of the submission to go back to.", show_default=False)],
-    reason: Annotated[str | None, typer.Option(help="Why; kept and shown.")] = None,
-    with_cama: Annotated[
-        bool, typer.Option("--with-cama", help="Take the assessor's records back to what was live beside it, too.")
-    ] = False,
-    json: Json = False,
+def go_back(
+    datasets: Sequence[Dataset], settle: Settle | None, town: str, to: str, reason: str | None, as_json: bool
 ) -> None:
-    """Make an earlier version of a town live again. It is a publication of its own; nothing is forgotten.
-
-    Example: statewide parcels rollback --town Franklin --to 12 --reason "the 2026 file lost the condominiums"
-    """
-    datasets = (PARCELS, ASSESSMENTS) if with_cama else (PARCELS,)
-    summary = roll_back(load_settings(), datasets, settle_rollback, town, to, reason, progress)
+    """Make an earlier version of a town live again, and say what that wrote."""
+    summary = roll_back(load_settings(), datasets, settle, town, to, reason, progress)
     rows = summary["rows"]
     said = "is live again" if summary["outcome"] == "published" else "is what is live: nothing was written"
     lines = [
@@ -115,24 +102,16 @@ def rollback(
         f" {rows['unchanged']:,} unchanged",
     ]
     lines += [f"  behind    {name}: {why}" for name, why in summary["behind"].items()]
-    emit(json, summary, "\n".join(lines))
+    emit(as_json, summary, "\n".join(lines))
 
 
-@app.command()
-def export(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)],
-    town: Annotated[str | None, typer.Option(help="Only this town, by name, code or number.")] = None,
-    as_of: Annotated[
-        str | None, typer.Option(help="As it was at the end of a day (UTC) or at a moment, such as 2026-04-30.")
-    ] = None,
-    kind: Format = None,
-    crs: Annotated[int | None, typer.Option(help="6434 (State Plane, feet) or 4326 (degrees).")] = None,
-    cama: Cama = False,
-    json: Json = False,
+def write_export(
+    dataset: Dataset, path: Path, town: str | None, as_of: str | None, kind: str | None, crs: int | None, as_json: bool
 ) -> None:
-    """Write what is published to one file: only public columns, of one town or of all, now or at an earlier day.
+    """Write what is published to one file.
 
-    Example: statewide parcels export --town Franklin --as-of 2026-04-30 franklin.gpkg
+    Raises:
+        BadArgument: the day, the format or the coordinate system makes no sense.
     """
     moment = as_moment(as_of) if as_of else None
     if as_of and moment is None:
@@ -140,13 +119,13 @@ def export(
     settings, standard = load_settings(), load_standard()
     with connect(settings) as connection:
         found = find_town(connection, town) if town else None
-    table = standard.table((ASSESSMENTS if cama else PARCELS).table)
-    result = export_published(
+    table = standard.table(dataset.table)
+    result = export(
         settings, standard, table, path, format_of(path, kind), town=found, moment=moment, epsg=crs, say=progress
     )
     where = found.town_name if found else f"{result['towns']:,} towns"
     then = f" as of {as_of}" if as_of else ""
-    emit(json, result, f"{result['rows']:,} rows of {where}{then} are in {path} (EPSG:{result['epsg']}).")
+    emit(as_json, result, f"{result['rows']:,} rows of {where}{then} are in {path} (EPSG:{result['epsg']}).")
 
 
 def _version(said: str, number: int | None, moment: Any) -> dict[str, Any]:

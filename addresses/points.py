@@ -1,0 +1,177 @@
+"""A town's points → `addresses.address_point`: what is peculiar to addresses on the walk through the hall.
+
+What the town gave in one piece is taken apart into NENA's columns; what it gave in parts is kept as it gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from addresses import withholding
+from addresses.checks import ADDRESS_CHECKS
+from addresses.columns import STREET
+from addresses.parsing import Parsed, label, normalized, parse_addresses, parse_streets
+from addresses.row_checks import row_checks
+from addresses.screening import screen, strip
+from statewide.arrival import Rows
+from statewide.conform import listed
+from statewide.crosswalk import Crosswalk
+from statewide.findings import FindingLog
+from statewide.intake import Dataset, Delivery, Outcome, Request, Say, take_in
+from statewide.register import Town
+from statewide.settings import Settings
+
+NUMBER = ("addnum_pre", "add_number", "addnum_suf", "addnum_cmp")
+UNIT = ("structure", "floor", "unitpretyp", "unitvalue", "unit")
+TAIL = ("a4", "post_comm", "post_code")
+"""What may stand behind the street in a whole address; it only fills what the town left empty."""
+
+_STREET_WORDS = tuple(name for name in STREET if name != "st_name")
+
+Flags = npt.NDArray[np.bool_]
+
+
+def submit(settings: Settings, request: Request, say: Say) -> Outcome:
+    """Take a town's address points in (or only check, if asked so).
+
+    Raises:
+        InputError, PlatformError: as `statewide.intake.take_in`.
+    """
+    return take_in(settings, Delivery((ADDRESSES,), settle=withholding.settle), request, say)
+
+
+def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
+    """Take addresses apart, add the platform's columns, withhold what may name a person, and check each row."""
+    table = screen(log.standard, _in_parts(rows, log), rows.row_no, log, rows.crosswalk.mapping)
+    parts = table.select([*NUMBER, *STREET, *UNIT])
+    labels = label(parts)
+    for name, values in {
+        "cousub_fips": pa.repeat(pa.scalar(town.cousub_fips), len(table)),
+        "address_label": labels,
+        "address_normalized": normalized(labels),
+        "crs_assumed": pa.repeat(pa.scalar(rows.crs.how == "assumed"), len(table)),
+    }.items():
+        table = _with(table, name, values)
+    row_checks(replace(rows, conformed=table), town, log)
+    return table
+
+
+def _in_parts(rows: Rows, log: FindingLog) -> pa.Table:
+    """The conformed rows with the parts of each address, and where each part comes from."""
+    table = rows.conformed
+    for field in log.standard.table(log.dataset).town_fields:
+        if field.codes:
+            values = table.column(field.name).combine_chunks()
+            table = _with(table, field.name, listed(log.standard.code_lists[field.codes], values))
+    number_given = _any_filled(table, ("add_number", "addnum_cmp"))
+    street_given = _any_filled(table, ("st_name",))
+    unit_given = _any_filled(table, ("unit", "unitvalue"))
+    # A column called "street name" often holds the whole street: then none of its other parts has a column.
+    alone = street_given & ~_any_filled(table, _STREET_WORDS)
+    in_one = pc.if_else(pa.array(alone), table.column("st_name"), table.column("delivered_street"))
+    street = parse_streets(log.standard, _where(in_one, alone | ~street_given))
+    street_read = _filled(street.parts, "st_name") & ~street.held
+    whole = _where(table.column("delivered_address"), ~number_given | ~(street_given | street_read))
+    address = parse_addresses(log.standard, whole, ())
+    read = _filled(address.parts, "st_name") & ~address.held
+    number_read = _filled(address.parts, "add_number") & ~address.held
+    from_street = street_read & (alone | ~street_given)
+    from_address = read & ~street_given & ~from_street
+    table = _fill(table, address, NUMBER, number_read & ~number_given)
+    table = _fill(table, street, STREET, from_street)
+    table = _fill(table, address, STREET, from_address)
+    beside_street = from_street & ~unit_given & _any_filled(street.parts, UNIT)
+    table = _fill(table, street, UNIT, beside_street)
+    unit_read = read & ~unit_given & _any_filled(address.parts, UNIT)
+    table = _fill(table, address, UNIT, unit_read)
+    for name in TAIL:
+        table = _fill(table, address, (name,), read & ~_filled(table, name))
+    table = _with(table, "number_source", _said(number_given, np.zeros_like(read), number_read & ~number_given))
+    table = _with(table, "street_source", _said(street_given & ~from_street, from_street, from_address))
+    table = _with(table, "unit_source", _said(unit_given, beside_street, unit_read))
+    _unread(rows, table, street, address, log)
+    return table
+
+
+def _unread(rows: Rows, table: pa.Table, street: Parsed, address: Parsed, log: FindingLog) -> None:
+    """Hold a row whose address nobody could take apart, with our guess."""
+    without = ~_filled(table, "st_name")
+    for parsed, name in ((street, "delivered_street"), (address, "delivered_address")):
+        for place in np.flatnonzero(without & parsed.held):
+            log.add(
+                "ADDRESS_UNREAD",
+                row_no=int(rows.row_no[place]),
+                column=rows.crosswalk.mapping.get(name),
+                value=table.column(name)[place].as_py(),
+                why=parsed.why[place].as_py(),
+                guess=label(parsed.parts.slice(int(place), 1))[0].as_py() or "none",
+            )
+            without[place] = False
+
+
+def _filled(table: pa.Table, name: str) -> Flags:
+    filled: Flags = table.column(name).combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+    return filled
+
+
+def _any_filled(table: pa.Table, names: Sequence[str]) -> Flags:
+    found: Flags = np.any([_filled(table, name) for name in names], axis=0)
+    return found
+
+
+def _where(values: pa.ChunkedArray, chosen: Flags) -> pa.Array:
+    """The values at the chosen places, nothing elsewhere."""
+    return pc.if_else(pa.array(chosen), values, pa.scalar(None, values.type)).combine_chunks()
+
+
+def _fill(table: pa.Table, parsed: Parsed, names: Sequence[str], chosen: Flags) -> pa.Table:
+    """The table with these parts of the chosen rows as they were parsed."""
+    mask = pa.array(chosen)
+    for name in names:
+        old = table.column(name).combine_chunks()
+        table = _with(table, name, pc.if_else(mask, parsed.parts.column(name).combine_chunks().cast(old.type), old))
+    return table
+
+
+def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
+
+
+def _said(given: Flags, by_street: Flags, by_address: Flags) -> pa.Array:
+    return pc.case_when(
+        pa.StructArray.from_arrays([pa.array(given), pa.array(by_street), pa.array(by_address)], ["a", "b", "c"]),
+        "given",
+        "parsed_street",
+        "parsed_address",
+    )
+
+
+def facts(source: pa.Table, crosswalk: Crosswalk) -> dict[str, int]:
+    """Counts of the file as given: rows that name a street, and rows that give an address in one piece."""
+    found = {}
+    for fact, fields in (("in_parts", ("st_name",)), ("in_one_piece", ("delivered_address", "delivered_street"))):
+        columns = [crosswalk.mapping[name] for name in fields if name in crosswalk.mapping]
+        found[fact] = max((len(source) - source.column(name).null_count for name in columns), default=0)
+    return found
+
+
+ADDRESSES = Dataset(
+    table="address_point",
+    noun="addresses",
+    label="address_label",
+    any_of=("st_name", "delivered_address", "delivered_street"),
+    facts=facts,
+    strip=strip,
+    identify=identify,
+    checks=ADDRESS_CHECKS,
+    derived={},
+    sources=Path(__file__).parent / "sources",
+)

@@ -1,0 +1,310 @@
+"""Addresses that are not shown: protected persons (CGS 1-217), the address confidentiality program, and shelters.
+
+A request is kept in ``confidential`` and takes effect with its transaction: the published views leave out the points
+that stand in ``confidential.withheld_point`` (`withheld_by` in the law). It is applied anew at every publication, until
+it is released. What is shown says nothing of it: rows, counts and earlier versions are those of the other points.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
+from psycopg.rows import class_row
+
+from addresses.parsing import label, normalized, parse_addresses
+from addresses.search_index import refresh
+from statewide.crosswalk import Crosswalk
+from statewide.database import Connection, read_sql
+from statewide.ddl import shown_where
+from statewide.errors import BadArgument
+from statewide.intake import Replaced
+from statewide.live import uuids
+from statewide.register import Town, find_town
+from statewide.replace import lock_town
+from statewide.settings import Settings
+from statewide.standard import Standard, load_standard
+
+Flags = npt.NDArray[np.bool_]
+
+_DATASET = "address_point"
+_BASIS, _DELIVERED = "withheld_basis", "delivered"
+_FLAG = "suppression_flag"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request in force: `points` are the live points that it withholds now, `lapsed` is true after its last day."""
+
+    request_no: int
+    address_normalized: str | None
+    unit: str | None
+    identifier: str | None
+    basis: str
+    reason: str | None
+    requested_at: dt.datetime
+    recorded_by: str
+    until: dt.date | None
+    lapsed: bool
+    points: int
+
+
+def withhold(
+    connection: Connection,
+    standard: Standard,
+    town: Town,
+    *,
+    who: str,
+    basis: str,
+    address: str | None = None,
+    identifier: str | None = None,
+    until: dt.date | None = None,
+    reason: str | None = None,
+) -> Request:
+    """Record a request and withhold its points, in the caller's transaction.
+
+    Args:
+        address: number and street, with the unit if only that is meant; without one, all units are.
+        identifier: ours, the town's or NENA's of a point, or a parcel number as the addresses have it.
+
+    Raises:
+        BadArgument: not one of the two, an unknown basis, nobody's name, or an address that cannot be read.
+        DatabaseBusy: the town's addresses are just being published.
+    """
+    if bool(address) == bool(identifier):
+        raise BadArgument("Say which address: either --address or --id.")
+    code = standard.code_lists[_BASIS].lookup().get(basis.strip().casefold())
+    if code in (None, _DELIVERED):
+        known = ", ".join(each.code for each in standard.code_lists[_BASIS].codes if each.code != _DELIVERED)
+        raise BadArgument(f"The basis is one of {known}.")
+    named = _named(who)
+    meant = read_address(standard, address) if address else (None, None)
+    lock_town(connection, standard.table(_DATASET).schema_name, town.cousub_fips)
+    row = connection.execute(
+        "INSERT INTO confidential.withheld_request"
+        " (cousub_fips, address_normalized, unit, identifier, basis, reason, recorded_by, until)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING request_no",
+        [
+            town.cousub_fips,
+            *meant,
+            identifier.strip() if identifier else None,
+            code,
+            reason,
+            named,
+            until,
+        ],
+    ).fetchone()
+    assert row is not None
+    _find_points(connection, town)
+    _renew(connection, standard, town)
+    request = _request(connection, town, row[0])
+    _log(connection, "withheld", town, named, reason, request.points, request.request_no)
+    return request
+
+
+def release(
+    connection: Connection, standard: Standard, request_no: int, *, who: str, reason: str | None = None
+) -> Town:
+    """End a request, in the caller's transaction: its points come back, but for those that another one withholds.
+
+    Returns:
+        The town of the request.
+
+    Raises:
+        BadArgument: no such request is in force, or nobody's name.
+        DatabaseBusy: as `withhold`.
+    """
+    found = connection.execute(
+        "SELECT cousub_fips FROM confidential.withheld_request WHERE request_no = %s AND released_at IS NULL",
+        [request_no],
+    ).fetchone()
+    if found is None:
+        raise BadArgument(f"No request {request_no} is in force: see `withhold --list`.")
+    town, named = find_town(connection, found[0]), _named(who)
+    lock_town(connection, standard.table(_DATASET).schema_name, town.cousub_fips)
+    request = _request(connection, town, request_no)
+    connection.execute("DELETE FROM confidential.withheld_point WHERE request_no = %s", [request_no])
+    connection.execute(
+        "UPDATE confidential.withheld_request SET released_at = now() WHERE request_no = %s", [request_no]
+    )
+    _renew(connection, standard, town)
+    _log(connection, "released", town, named, reason, request.points, request_no)
+    return town
+
+
+def lapsed_requests(connection: Connection) -> list[int]:
+    """Numbers of the requests in force whose last day has passed, of all towns."""
+    rows = connection.execute(
+        "SELECT request_no FROM confidential.withheld_request WHERE released_at IS NULL AND until < current_date"
+        " ORDER BY request_no"
+    ).fetchall()
+    return [number for (number,) in rows]
+
+
+def requests_in_force(connection: Connection, town: Town) -> list[Request]:
+    """The town's requests in the order in which they were recorded."""
+    with connection.cursor(row_factory=class_row(Request)) as cursor:
+        return cursor.execute(_REQUESTS, {"town": town.cousub_fips}).fetchall()
+
+
+def settle(_settings: Settings, connection: Connection, town: Town, replaced: Mapping[str, Replaced]) -> None:
+    """Withhold what the delivery flags and what requests mean, in the transaction that published it."""
+    standard = load_standard()
+    _follow_flags(connection, standard, town, replaced[_DATASET])
+    apply_requests(connection, standard, town)
+
+
+def flagged(source: pa.Table, crosswalk: Crosswalk, standard: Standard) -> Flags | None:
+    """Which delivered rows are protected by a column that says so, in row order; None without such a column.
+
+    A word that nobody understands protects; an empty value does not.
+    """
+    title = next(person.title for person in standard.header.withheld if person.name == _FLAG)
+    columns = [column for column, reason in crosswalk.withheld.items() if reason == title]
+    opens = [word for word, code in standard.code_lists[_FLAG].lookup().items() if code == "open"]
+    found = np.zeros(len(source), dtype=bool)
+    for column in columns:
+        words = pc.utf8_lower(pc.utf8_trim_whitespace(source.column(column).combine_chunks().cast(pa.string())))
+        words = pc.replace_substring_regex(words, r"\.0$", "")
+        found |= ~pc.is_in(pc.fill_null(words, ""), value_set=pa.array(["", *opens])).to_numpy(zero_copy_only=False)
+    return found if columns else None
+
+
+def _follow_flags(connection: Connection, standard: Standard, town: Town, part: Replaced) -> None:
+    """Withhold the points that the delivery flags, and those no longer that it has and does not flag."""
+    flags = flagged(part.rows.source, part.rows.crosswalk, standard)
+    if flags is None:
+        return  # what was flagged before stays withheld: a file without the column says nothing
+    staged, known = part.staged, part.live.versions["uid"]
+    uids = np.zeros(len(staged.row_no), dtype="V16")
+    for pairs in (part.lineage.kept, part.lineage.changed):
+        uids[pairs[:, 0]] = known[pairs[:, 1]]
+    added = connection.execute(
+        "SELECT row_no, address_uid FROM addresses.address_point WHERE cousub_fips = %s AND submission_id = %s",
+        [town.cousub_fips, part.submission],
+    ).fetchall()
+    if added:
+        places = np.searchsorted(staged.row_no, [row_no for row_no, _ in added])
+        uids[places] = np.frombuffer(b"".join(uid.bytes for _, uid in added), dtype="V16")
+    protected = flags[np.searchsorted(part.rows.row_no, staged.row_no)]
+    connection.execute(
+        read_sql("addresses", "withheld_flags"),
+        {"town": town.cousub_fips, "flagged": uuids(uids[protected]), "open": uuids(uids[~protected])},
+    )
+
+
+def settle_rollback(connection: Connection, town: Town, _restored: Mapping[str, Any]) -> None:
+    """The same after a rollback; as `statewide.rollback.Settle`."""
+    apply_requests(connection, load_standard(), town)
+
+
+def apply_requests(connection: Connection, standard: Standard, town: Town) -> None:
+    """Withhold what the requests in force mean among the rows that are live now, and write down that it was done."""
+    requests = requests_in_force(connection, town)
+    if not requests:
+        return
+    _find_points(connection, town)
+    _count_shown(connection, standard, town)
+    row = connection.execute(
+        "SELECT count(DISTINCT address_uid) FROM confidential.withheld_point JOIN addresses.address_point AS t"
+        " USING (address_uid) WHERE t.cousub_fips = %s",
+        [town.cousub_fips],
+    ).fetchone()
+    assert row is not None
+    _log(connection, "applied", town, "publication", None, row[0])
+
+
+def read_address(standard: Standard, text: str) -> tuple[str, str | None]:
+    """A typed address: number and street as the column `address_normalized` has them, and the number of the unit.
+
+    Raises:
+        BadArgument: it cannot be read, or has no number.
+    """
+    parsed = parse_addresses(standard, pa.array([text], pa.string()))
+    parts = parsed.parts
+    if parsed.held[0] or parts.column("add_number")[0].as_py() is None:
+        raise BadArgument("The address cannot be read: give number and street, such as 36 Blinman Street Unit 1.")
+    table = standard.table(_DATASET)
+    without = parts
+    for place, name in enumerate(parts.column_names):
+        if table.field(name).screening == "subaddress":
+            without = without.set_column(place, name, pa.nulls(1, pa.string()))
+    whole, street = (normalized(label(each))[0].as_py() for each in (parts, without))
+    return street, whole.split()[-1] if whole != street else None
+
+
+def _request(connection: Connection, town: Town, request_no: int) -> Request:
+    """The request; another command may just have released it."""
+    for request in requests_in_force(connection, town):
+        if request.request_no == request_no:
+            return request
+    raise BadArgument(f"Request {request_no} is no longer in force.")
+
+
+def _find_points(connection: Connection, town: Town) -> None:
+    connection.execute(read_sql("addresses", "withheld_points"), {"town": town.cousub_fips})
+
+
+def _renew(connection: Connection, standard: Standard, town: Town) -> None:
+    """Make caches that go by the publication forget the town, the search too, and count again."""
+    connection.execute(
+        "UPDATE statewide.publication SET publication_id = gen_random_uuid() WHERE cousub_fips = %s AND dataset = %s",
+        [town.cousub_fips, _DATASET],
+    )
+    refresh(connection, standard, _DATASET, town.cousub_fips)
+    _count_shown(connection, standard, town)
+
+
+def _count_shown(connection: Connection, standard: Standard, town: Town) -> None:
+    """The town's count is that of the rows which can be seen, lest the difference tells."""
+    table = standard.table(_DATASET)
+    connection.execute(
+        sql.SQL(
+            "UPDATE statewide.publication SET rows_published ="
+            " (SELECT count(*) FROM {} AS t WHERE t.cousub_fips = %(town)s AND {})"
+            " WHERE cousub_fips = %(town)s AND dataset = %(dataset)s"
+        ).format(sql.Identifier(table.schema_name, table.name), sql.SQL(shown_where(standard, table))),
+        {"town": town.cousub_fips, "dataset": _DATASET},
+    )
+
+
+def _log(
+    connection: Connection,
+    action: str,
+    town: Town,
+    who: str,
+    reason: str | None,
+    points: int,
+    request_no: int | None = None,
+) -> None:
+    connection.execute(
+        "INSERT INTO confidential.withheld_log (action, request_no, cousub_fips, who, reason, points)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [action, request_no, town.cousub_fips, who, reason, points],
+    )
+
+
+def _named(who: str) -> str:
+    if not who.strip():
+        raise BadArgument("Say who asks for it: --who NAME.")
+    return who.strip()
+
+
+_REQUESTS = """
+SELECT request_no, address_normalized, unit, identifier, basis, reason, requested_at, recorded_by, until,
+    coalesce(until < current_date, false) AS lapsed,
+    (
+        SELECT count(*) FROM confidential.withheld_point AS w JOIN addresses.address_point USING (address_uid)
+        WHERE w.request_no = r.request_no
+    ) AS points
+FROM confidential.withheld_request AS r
+WHERE cousub_fips = %(town)s AND released_at IS NULL
+ORDER BY request_no
+"""
