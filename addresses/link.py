@@ -29,7 +29,6 @@ from addresses.link_evidence import METHODS, Addresses, Links, Parcels, spelled
 from addresses.parsing import label, normalized, parse_addresses
 from statewide.copying import copy_in, uuid_array
 from statewide.database import Connection, connect, read_sql
-from statewide.findings import plain_count
 from statewide.parcel_number import normalize_id
 from statewide.register import Town
 from statewide.replace import lock_town, transaction_time
@@ -66,7 +65,7 @@ def relink(settings: Settings, dataset: str, town: Town, say: Callable[[str], No
     with connect(settings) as connection:
         done = link_town(connection, load_standard(), town.cousub_fips)
     if done.relinked and done.addresses:
-        say(f"{plain_count(done.with_parcel, 'address')} of {done.addresses:,} linked to a parcel")
+        say(f"{done.with_parcel:,} of {done.addresses:,} addresses linked to a parcel")
 
 
 def link_towns(
@@ -104,13 +103,13 @@ def link_town(connection: Connection, standard: Standard, cousub_fips: str, *, f
     lock_town(connection, standard.table("address_point").schema_name, cousub_fips)
     read_with = f"{version('statewide')} {standard.header.version}"
     town = {"town": cousub_fips, "read_with": read_with}
-    [(points, live)] = connection.execute(_COUNTS, town).fetchall()
-    if not points and not live:
+    [(points, kept, with_parcel)] = connection.execute(_COUNTS, town).fetchall()
+    if not points and not kept:
         return Linked(0, 0, 0, 0, 0, relinked=False)
     if not full:
         [(stale,)] = connection.execute(read_sql("addresses", "link_is_stale"), town).fetchall()
         if not stale:
-            return Linked(points, live, 0, 0, 0, relinked=False)
+            return Linked(points, with_parcel, 0, 0, 0, relinked=False)
     return _Linking(connection, standard, town).run()
 
 
@@ -366,8 +365,9 @@ ORDER BY cousub_fips
 """
 
 _COUNTS = """
-SELECT (SELECT count(*) FROM addresses.address_point WHERE cousub_fips = %(town)s),
-    (SELECT count(parcel_uid) FROM addresses.address_link WHERE cousub_fips = %(town)s)
+SELECT (SELECT count(*) FROM addresses.address_point WHERE cousub_fips = %(town)s), count(*), count(parcel_uid)
+FROM addresses.address_link
+WHERE cousub_fips = %(town)s
 """
 
 _KEPT = """

@@ -70,7 +70,7 @@ class StandardField(_Law):
     stored: bool = True
     versioned: bool = True
     screening: Literal["place", "subaddress", "number"] | None = None
-    """How a value is asked for persons where the dataset is screened: a free text passes as the name of a place alone, a
+    """How a value is asked for persons where the dataset is screened: free text passes as the name of a place alone, a
     part of a building by its words; in a number no telephone is looked for. Else what looks like a person goes."""
     expected_with: Name | None = None
     codes: str | None = None

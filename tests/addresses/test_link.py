@@ -440,6 +440,14 @@ def test_what_did_not_change_is_not_written_again(world: World) -> None:
     assert world.ended() == {}
 
 
+def test_a_town_that_lost_all_its_points_keeps_nothing_of_them(world: World) -> None:
+    point = world.point(9 * LOT, "1 Elm Street")
+    world.link()
+    world.remove("address_point", point)
+    assert world.link().relinked
+    assert world.connection.execute("SELECT count(*) FROM addresses.address_link").fetchone() == (0,)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_links_kept_up_step_by_step_are_those_made_from_nothing(world: World, seed: int) -> None:
     chance = random.Random(seed)
@@ -591,7 +599,7 @@ def test_a_publication_of_either_side_links_and_the_street_sees_the_parcel(lasti
     assert said == []
     relink(settings, "address_point", ALDER, said.append)
     relink(settings, "parcel", ALDER, said.append)
-    assert said == ["1 address of 1 linked to a parcel"]
+    assert said == ["1 of 1 addresses linked to a parcel"]
     with connect(settings, API) as street:
         [row] = street.execute("SELECT parcel_uid::text, link_confidence FROM published.addresses").fetchall()
     assert row == (lot, LAW.inside)
