@@ -3,8 +3,10 @@
 The files are the scaled demo's. The peer is ogr2ogr with COPY, `-t_srs` and `-makevalid`, which only reprojects and
 repairs; geopandas.to_postgis reads, reprojects and writes a sample of them, and is scaled up by rows. `submit` finds
 columns, checks, measures topology, keeps ledger, history and three shapes with their indexes, and writes a report per
-town. Then the same files again, and `check`. Prints seconds, where they went by the nine steps, the ratios, and the
-most memory of a process. With `--dataset addresses` the files are the address points' (1.2 for each parcel).
+town. The bare path is our own reading, reprojecting, repairing and COPY and nothing else, file by file as the peer
+does. Then the same files again, `check`, and the same rows packed anew, which must be walked through. Prints seconds,
+where they went by the nine steps, the ratios, and the most memory of a process. With `--dataset addresses` the files are
+those of the address points, 1.2 for each parcel.
 
     scripts/bench state [--dataset addresses] [--towns 169 --parcels 1250000] [--folder WHERE] [--geopandas 5]
 """
@@ -21,21 +23,28 @@ import sys
 import tempfile
 import time
 import uuid
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pyarrow as pa
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from statewide.database import connect
+from statewide.arrival import delivered_shapes
+from statewide.copying import copy_in, ewkb_array
+from statewide.database import OWNER, connect
 from statewide.demo import make_world
+from statewide.files import read
+from statewide.geometry import repair, single_points, to_storage
 from statewide.migrate import initialise
 from statewide.register import Town, add_invented_towns
 from statewide.settings import Settings, load_settings
 from statewide.standard import load_standard
+from statewide.workspace import workspace
 
 _TABLES = {"parcels": ("cadastral", "parcel"), "addresses": ("addresses", "address_point")}
 
@@ -69,17 +78,22 @@ def main() -> None:
                 slow = _timed(f"geopandas, {len(some)} of the files", lambda: _geopandas(settings, python, some))
                 whole = slow / share
                 print(f"  by their bytes, all files would take {whole:.0f} s: {whole / peer:.1f} x ogr2ogr")
+            bare = _timed("bare path, file by file", lambda: _bare(settings, files, Path(scratch)))
             submit, check = ([arguments.dataset, verb] for verb in ("submit", "check"))
             first = _timed("submit, first load", lambda: _statewide(settings, submit, files))
             again = _timed("submit, same files again", lambda: _statewide(settings, submit, files))
             dry = _timed("check, same files", lambda: _statewide(settings, check, files))
+            packed = _packed_anew(files, Path(scratch) / "packed")
+            anew = _timed("submit, packed anew", lambda: _statewide(settings, submit, packed))
             with connect(settings) as connection:
                 count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*_TABLES[arguments.dataset]))
                 row = connection.execute(count).fetchone()
         print(f"{row[0] if row else 0:,} {arguments.dataset} live of {len(files)} files")
+        print(f"bare / ogr2ogr      {bare / peer:.2f}")
         print(f"submit / ogr2ogr    {first / peer:.2f}")
         print(f"again / first load  {again / first:.2f}")
         print(f"check / first load  {dry / first:.2f}")
+        print(f"anew / first load   {anew / first:.2f}")
 
 
 def _timed(what: str, work: Callable[[], object]) -> float:
@@ -133,6 +147,50 @@ def _ogr2ogr(settings: Settings, files: list[Path]) -> None:
         elif not _states_crs(file):
             options += ["-s_srs", "EPSG:2234"]
         subprocess.run([*command, *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _bare(settings: Settings, files: list[Path], scratch: Path) -> None:
+    """Every column as text, the repaired shape, a key and a spatial index: what the peer leaves behind."""
+    standard = load_standard()
+    storage = standard.header.storage_crs
+    points = "_Addresses_" in files[0].name
+    kind = "Point" if points else "MultiPolygon"
+    for place, file in enumerate(files):
+        with workspace(scratch) as work, connect(settings, OWNER) as connection:
+            reading = read(file, work=work, geometry=kind)
+            epsg = reading.layer.crs_epsg or (4326 if file.suffix == ".csv" else 2234)
+            moved = to_storage(delivered_shapes(reading), epsg, standard)
+            shapes = (single_points(moved) if points else repair(moved)).shapes
+            table, key = sql.Identifier(f"bare_{place}"), sql.SQL("row_no")
+            columns = reading.table.drop_columns(["row_no", "geometry"])
+            texts = {name: columns.column(name).cast(pa.string()) for name in columns.column_names}
+            definitions = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(name)) for name in texts)
+            shape = sql.SQL("geometry({}, {})").format(sql.SQL(kind), sql.Literal(storage))
+            connection.execute(
+                sql.SQL("CREATE TABLE {} ({} integer, geom {}, {})").format(table, key, shape, definitions)
+            )
+            numbers = reading.table.column("row_no").cast(pa.int32())
+            chunk = {"row_no": numbers, "geom": ewkb_array(shapes, storage)} | texts
+            copy_in(connection, table, list(chunk), [chunk])
+            connection.execute(sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(table, key))
+            connection.execute(sql.SQL("CREATE INDEX ON {} USING gist (geom)").format(table))
+
+
+def _packed_anew(files: list[Path], folder: Path) -> list[Path]:
+    """The same rows in other bytes."""
+    folder.mkdir()
+    packed = []
+    for file in files:
+        target = folder / f"{file.stem}.zip"
+        if file.suffix == ".zip":
+            shutil.copy(file, target)
+            with zipfile.ZipFile(target, "a") as archive:
+                archive.comment = b"packed anew"
+        else:
+            with zipfile.ZipFile(target, "w") as archive:
+                archive.write(file, file.name)
+        packed.append(target)
+    return packed
 
 
 def _states_crs(file: Path) -> bool:
