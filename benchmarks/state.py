@@ -5,8 +5,8 @@ repairs; geopandas.to_postgis reads, reprojects and writes a sample of them, and
 columns, checks, measures topology, keeps ledger, history and three shapes with their indexes, and writes a report per
 town. The bare path is our own reading, reprojecting, repairing and COPY and nothing else, file by file as the peer
 does. Then the same files again, `check`, and the same rows packed anew, which must be walked through. Prints seconds,
-where they went by the nine steps, the ratios, and the most memory of a process. With `--dataset addresses` the files are
-those of the address points, 1.2 for each parcel.
+where they went by the nine steps, the ratios, and the most memory of a process. With `--dataset addresses` the files
+are those of the address points, 1.2 for each parcel.
 
     scripts/bench state [--dataset addresses] [--towns 169 --parcels 1250000] [--folder WHERE] [--geopandas 5]
 """

@@ -2,7 +2,7 @@
 
 Work is done once per distinct value: a column is dictionary-encoded, its distinct values are read in Python, and the
 result is spread over the rows by take(). Nothing is cut short or guessed: a value that does not fit is left empty and
-reported with the value as given.
+reported with the value as given. Only a leading zero that a table of numbers dropped is put back, and counted.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ _DAY = re.compile(
 _MILLISECONDS = 1e10
 """Esri's GeoJSON writes dates as milliseconds since 1970; a smaller number is a day like 20240125, or no date."""
 _PROTECTED = "suppression_flag"
+_FIXED_DIGITS = re.compile(r"\^\\d\{(\d+)\}\$")
+"""A pattern of the law that is a fixed number of digits and nothing else."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -60,6 +62,10 @@ def conform(table: Table, crosswalk: Crosswalk, rows: pa.Table, log: FindingLog)
             columns[field.name] = pa.nulls(len(rows), ARROW_TYPES[field.type])
         else:
             columns[field.name] = _column(field, delivered, rows.column(delivered), row_no, log)
+    for field in table.town_fields:
+        if field.overflow and (delivered := crosswalk.mapping.get(field.name)):
+            beyond = pc.if_else(pc.is_null(columns[field.name]), _overflow(field, rows.column(delivered)), None)
+            columns[field.overflow.field] = pc.coalesce(columns[field.overflow.field], beyond)
     return pa.table(columns)
 
 
@@ -100,6 +106,7 @@ def _column(
     results = _kept(field, given, plain)
     troubles: dict[int, str] = {}
     placeholders: dict[int, str] = {}
+    restored: list[int] = []
     if not plain.all():
         parse, read = _PARSERS[field.type], results.to_pylist()
         odd = np.flatnonzero(~plain)
@@ -111,11 +118,14 @@ def _column(
                 placeholders[index] = text
                 continue
             read[index], trouble = _fitted(field, text, parse)
-            if trouble:
+            if trouble and (whole := _with_zero(field, text)):
+                read[index] = whole
+                restored.append(index)
+            elif trouble and not _overflows(field, text):
                 troubles[index] = trouble
         results = pa.array(read, ARROW_TYPES[field.type])
     indices = encoded.indices
-    if troubles or placeholders:
+    if troubles or placeholders or restored:
         places = (
             indices.to_numpy(zero_copy_only=False) if not indices.null_count else pc.fill_null(indices, -1).to_numpy()
         )
@@ -123,6 +133,9 @@ def _column(
         for index, word in placeholders.items():
             rows = int((places == index).sum())
             log.add("PLACEHOLDER_TEXT", column=delivered, value=word, field=field.title, rows=plain_count(rows, "row"))
+        if restored:
+            said = plain_count(int(np.isin(places, restored).sum()), "row")
+            log.add("ZERO_RESTORED", column=delivered, value=shown[restored[0]], field=field.title, rows=said)
         troubled = np.flatnonzero(np.isin(places, list(troubles)))
 
         def words(at: int) -> dict[str, Any]:
@@ -132,6 +145,25 @@ def _column(
 
         log.add_each("VALUE_INVALID", row_no.take(pa.array(troubled)).to_pylist(), words, column=delivered)
     return results.take(indices)
+
+
+def _with_zero(field: StandardField, value: Any) -> str | None:
+    """The value with the one zero in front that it lacks; None where the field asks for anything else."""
+    digits = _FIXED_DIGITS.fullmatch(field.pattern or "")
+    text = _text(value) or ""
+    whole = f"0{text}" if text.isascii() and text.isdigit() else ""
+    return whole if digits and len(whole) == int(digits[1]) else None
+
+
+def _overflows(field: StandardField, value: Any) -> bool:
+    return field.overflow is not None and re.search(field.overflow.pattern, str(value)) is not None
+
+
+def _overflow(field: StandardField, values: pa.ChunkedArray) -> pa.Array:
+    """The values that would go into the other field, as given."""
+    encoded = values.combine_chunks().dictionary_encode()
+    texts = [_CONTROL.sub(" ", str(value)).strip() for value in encoded.dictionary.to_pylist()]
+    return pa.array([text if _overflows(field, text) else None for text in texts], pa.string()).take(encoded.indices)
 
 
 def _without_protection(delivered: str, encoded: pa.DictionaryArray, log: FindingLog) -> pa.Array:

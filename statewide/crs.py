@@ -86,7 +86,7 @@ class CrsDecision:
     """
 
     epsg: int | None
-    how: Literal["declared", "reviewed", "assumed", "unknown"]
+    how: Literal["declared", "reviewed", "named", "assumed", "unknown"]
     share_in_town: float
     alternatives: tuple[int, ...] = ()
     better: int | None = None
@@ -108,11 +108,12 @@ def settle_crs(
     *,
     live: Shapes | None = None,
     reviewed: int | None = None,
+    by_name: bool = False,
 ) -> CrsDecision:
     """Decide on the coordinate system of delivered shapes.
 
     A system that is declared, or named in the town's reviewed file, is believed when most shapes then lie in the town.
-    Without one, each accepted system is tried, and the answer is labelled *assumed*.
+    One that only columns called longitude and latitude speak for is dropped when they do not. Without one, each accepted system is tried, and the answer is labelled *assumed*.
 
     Args:
         shapes: as delivered; None where the row has no shape.
@@ -121,6 +122,7 @@ def settle_crs(
         outline: the town, in the storage CRS.
         live: the town's parcels as they are published now, in the storage CRS; only their boxes are looked at.
         reviewed: EPSG code of the town's reviewed file; it comes before what the file says.
+        by_name: whether only the names of columns declare it.
 
     Raises:
         LawError: the reviewed code is not a system that the law accepts.
@@ -134,7 +136,8 @@ def settle_crs(
         if said == refused.epsg:
             return _open(f"the file is in {refused.title} (EPSG:{refused.epsg}). {refused.reason}")
     if said in accepted:
-        return trial.stated(said, "reviewed" if reviewed else "declared")
+        found = trial.stated(said, "reviewed" if reviewed else "named" if by_name else "declared")
+        return trial.unstated() if found.how == "named" and found.share_in_town < trial.enough else found
     if declared_as:
         named = f"EPSG:{declared}" if declared else f"{declared_as[:80]!r}"
         return _open(f"the file says {named}, which is not a system that we accept.{trial.hint()}")
@@ -161,6 +164,8 @@ def crs_findings(log: FindingLog, crs: CrsDecision) -> None:
         if crs.rivals:
             rivals = " and ".join(f"EPSG:{it.epsg} ({it.title}, {it.feet:,.0f} ft away)" for it in crs.rivals)
             log.add("CRS_AMBIGUOUS", epsg=crs.epsg, title=title, rivals=rivals)
+    elif crs.how == "named":
+        log.add("CRS_NAMED", epsg=crs.epsg, title=title, share=plain_share(crs.share_in_town))
     elif crs.share_in_town < log.check("WRONG_PLACE").limits["share_min"]:
         says = "the town's reviewed file" if crs.how == "reviewed" else "the file"
         log.add("WRONG_PLACE", share=plain_share(crs.share_in_town), epsg=crs.epsg, says=says, hint=crs.hint)
@@ -198,7 +203,7 @@ class _Trial:
         self.enough = standard.checks["WRONG_PLACE"].limits["share_min"]
         self.accepted = {crs.epsg: crs for crs in standard.header.accepted_crs}
 
-    def stated(self, epsg: int, how: Literal["declared", "reviewed"]) -> CrsDecision:
+    def stated(self, epsg: int, how: Literal["declared", "reviewed", "named"]) -> CrsDecision:
         """A system that somebody named: kept, with what would be right if it is not."""
         share = self.share(self.read(self.points, self.accepted[epsg]))
         if share < self.enough:

@@ -50,7 +50,8 @@ class SourceField:
 @dataclass(frozen=True)
 class Layer:
     """``geometry_type`` as OGR says it ("MultiPolygon Z"), None for a plain table. ``crs_wkt`` is None when the file
-    does not say; ``crs_epsg`` also when PROJ knows no code for what it says."""
+    does not say; ``crs_epsg`` also when PROJ knows no code for what it says. ``crs_by_name``: only columns named for
+    longitude and latitude say so."""
 
     name: str
     geometry_type: str | None
@@ -58,6 +59,7 @@ class Layer:
     fields: tuple[SourceField, ...]
     crs_wkt: str | None
     crs_epsg: int | None
+    crs_by_name: bool
 
 
 @dataclass(frozen=True)
@@ -342,6 +344,7 @@ def _layer(listed: dict[str, Any]) -> Layer:
         fields=tuple(SourceField(name, kind) for name, kind in listed["fields"]),
         crs_wkt=wkt,
         crs_epsg=epsg,
+        crs_by_name=listed["crs_by_name"],
     )
 
 

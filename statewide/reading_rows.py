@@ -48,7 +48,8 @@ class Dataset:
 
 @dataclass
 class FoundLayer:
-    """A layer as listed. ``inner`` is its name inside the dataset (None: the only one)."""
+    """A layer as listed. ``inner`` is its name inside the dataset (None: the only one). ``crs_by_name``: only the names
+    of its columns say ``crs``."""
 
     dataset: int
     inner: str | None
@@ -57,6 +58,7 @@ class FoundLayer:
     rows: int | None
     fields: list[tuple[str, str]]
     crs: str | None
+    crs_by_name: bool = False
 
 
 @dataclass

@@ -101,6 +101,7 @@ def _look_for_shapes(table: Table, sample: list[list[str]]) -> None:
         layer = table.layer
         layer.geometry_type = found.geometry_type
         layer.crs = f"epsg:{found.srid}" if found.srid else None  # small letters: to be looked up, not believed
+        layer.crs_by_name = found.how == "pair" and found.srid is not None
         layer.fields = [field for at, field in enumerate(layer.fields) if not _is_shape(found, at)]
 
 

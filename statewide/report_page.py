@@ -688,6 +688,8 @@ def _position(report: ReportInput) -> list[str]:
         said.append(f"The file says so itself, {fits} {share} of the shapes lie in {town}.")
     elif crs["how"] == "reviewed":
         said.append(f"The town’s reviewed file says so; read so, {share} of the shapes lie in {town}.")
+    elif crs["how"] == "named":
+        said.append(f"Columns for longitude and latitude say so by their names; read so, {share} of the shapes lie in {town}.")
     else:
         said.append(
             f"The file does not say so. It was assumed, because {share} of the shapes then lie in {town};"

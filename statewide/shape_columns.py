@@ -1,7 +1,7 @@
 """Shapes in the columns of a plain table: WKT, EWKT or hexadecimal WKB known by content, else a pair of coordinates.
 
-A coordinate system is taken only from an SRID in the text. Names like latitude decide which number is north, never
-that the numbers are degrees: towns call northings so too.
+A coordinate system is taken from an SRID in the text, or from the names of a longitude and a latitude whose numbers
+can be degrees; towns call northings so, too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _WKT = re.compile(rf"\s*(?:SRID=(\d{{3,6}})\s*;)?\s*({_KINDS})\s*(?:Z|M|ZM)?\s*(
 _HEX = re.compile(r"(?:\\x)?0[01][0-9A-Fa-f]{40,}")
 _EAST = frozenset({"x", "lon", "lng", "long", "longitude", "east", "easting", "xcoord", "xcoordinate"})
 _NORTH = frozenset({"y", "lat", "latitude", "north", "northing", "ycoord", "ycoordinate"})
+_LONGITUDE = frozenset({"lon", "lng", "long", "longitude"})
+_LATITUDE = frozenset({"lat", "latitude"})
+_DEGREES = 4326
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
 _NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na"})
 _SEEN = 0.5  # share of the cells that must be shapes, or numbers
@@ -33,7 +36,8 @@ _SEEN = 0.5  # share of the cells that must be shapes, or numbers
 
 @dataclass(frozen=True)
 class ShapeColumns:
-    """``columns``: one of texts, or the east and the north one. ``srid``: what the texts say, None for nothing."""
+    """``columns``: one of texts, or the east and the north one. ``srid``: what the texts, or the names of the two, say;
+    None for nothing."""
 
     how: str
     columns: tuple[int, ...]
@@ -94,12 +98,20 @@ def _pair(names: Sequence[str], filled: Sequence[Sequence[str]]) -> ShapeColumns
                     and other[:place] + other[place + 1 :] == name[:place] + name[place + 1 :]
                 ):
                     both = min(len(filled[east]), len(filled[north]))
-                    pairs.append((both, ShapeColumns("pair", (east, north), "Point", None)))
+                    named = word in _LONGITUDE and other[place] in _LATITUDE
+                    degrees = named and _within(filled[east], 180) and _within(filled[north], 90)
+                    srid = _DEGREES if degrees else None
+                    pairs.append((both, ShapeColumns("pair", (east, north), "Point", srid)))
     return max(pairs, key=lambda pair: pair[0])[1] if pairs else None
 
 
 def _is_number(text: str) -> bool:
     return bool(np.isfinite(_number(text)))
+
+
+def _within(cells: Sequence[str], most: float) -> bool:
+    """Whether no number goes beyond it."""
+    return not any(abs(_number(cell)) > most for cell in cells)
 
 
 def _bytes(cell: str) -> bytes:

@@ -49,6 +49,13 @@ class Profile(_Law):
     distinct_share_max: float | None = None
 
 
+class Overflow(_Law):
+    """Where text goes that does not fit a field's type but fits the pattern: into another field, where that is empty."""
+
+    field: Name
+    pattern: str
+
+
 class NameWords(_Law):
     """Words from which towns make up column names, and how much one of them says for the field; below 0, against it."""
 
@@ -78,6 +85,7 @@ class StandardField(_Law):
     maximum: float | None = None
     max_length: int | None = None
     pattern: str | None = None
+    overflow: Overflow | None = None
     unknown_values: tuple[str | int, ...] = ()
     synonyms: tuple[str, ...] = ()
     name_words: tuple[NameWords, ...] = ()
@@ -180,6 +188,7 @@ class Table(_Law):
                 leaked = {field.name for field in self.fields if not field.public} & in_tiles
                 if leaked:
                     raise ValueError(f"tiles carry fields that are not public: {', '.join(sorted(leaked))}")
+        wanted += [field.overflow.field for field in self.town_fields if field.overflow]
         missing = [name for name in wanted if name not in names]
         if missing:
             raise ValueError(f"names a field that the table does not have: {', '.join(missing)}")

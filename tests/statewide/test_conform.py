@@ -224,3 +224,58 @@ def test_every_spelling_of_the_list_is_read_in_any_case(word: str, code: str) ->
     words = pa.array([word, word.upper(), f" {word.title()} "])
     assert classify("parcel_type_class", "Parcel_Type", words, log).to_pylist() == [code] * 3
     assert log.findings == []
+
+
+# ── zeros that a table of numbers dropped, and house numbers that are no plain number ────────────────────────────────
+
+POINT = STANDARD.table("address_point")
+
+
+def conformed_point(**columns: list[Any]) -> tuple[dict[str, list[Any]], FindingLog]:
+    """Conformed columns of address points, each from a column of its own name in capitals."""
+    rows = pa.table({"row_no": pa.array(range(1, len(next(iter(columns.values()))) + 1))})
+    for name, values in columns.items():
+        rows = rows.append_column(name.upper(), pa.array(values))
+    log = FindingLog(STANDARD, "address_point", 2025, "Alder", "99901")
+    mapping = {name: name.upper() for name in columns}
+    result = conform(POINT, Crosswalk(mapping, dict.fromkeys(mapping, "saved"), {}, {}, (), ()), rows, log)
+    return {name: result.column(name).to_pylist() for name in result.column_names}, log
+
+
+@pytest.mark.parametrize("values", [["6984", "06320", "6984", "6320", None], [6984, 6320, 6984, 6320, None]])
+def test_one_lost_leading_zero_is_put_back_and_counted_once(values: list[Any]) -> None:
+    columns, log = conformed_point(post_code=values)
+    assert columns["post_code"] == ["06984", "06320", "06984", "06320", None]
+    (finding,) = log.findings
+    rows = 3 if "06320" in values else 4
+    assert (finding.code, finding.severity, finding.value) == ("ZERO_RESTORED", "NOTE", "6984")
+    assert finding.sentence.startswith(f"In {rows} rows of POST_CODE a ZIP code had lost its leading zero")
+
+
+@pytest.mark.parametrize("value", ["698", "069840", "698A", "69-4", "٦٩٨٤"])
+def test_what_lacks_more_than_one_zero_is_still_invalid(value: str) -> None:
+    columns, log = conformed_point(post_code=[value])
+    assert columns["post_code"] == [None]
+    assert [finding.code for finding in log.findings] == ["VALUE_INVALID"]
+
+
+@pytest.mark.parametrize(
+    "text", ["12A", "12 A", "A12", "12-14", "12 - 14", "12 1/2", "12-1/2", "12½", "12.5", "121+125", "12 to 14", "12,14"]
+)
+def test_a_house_number_with_more_to_it_goes_where_whole_numbers_stand(text: str) -> None:
+    columns, log = conformed_point(add_number=[text, "7", " 7 "], addnum_suf=[None, None, "B"])
+    assert columns["add_number"] == [None, 7, 7]
+    assert columns["addnum_cmp"] == [text, None, None]
+    assert log.findings == []
+
+
+def test_a_whole_number_that_was_given_stays() -> None:
+    columns, log = conformed_point(add_number=["12A"], addnum_cmp=["12-14"])
+    assert (columns["add_number"], columns["addnum_cmp"], log.findings) == ([None], ["12-14"], [])
+
+
+@pytest.mark.parametrize("text", ["J Doe", "12 Main St", "-12", "9999999", "12AB", "1" * 50, "1 THRU 2 THRU 3 " * 4])
+def test_what_is_no_house_number_is_invalid(text: str) -> None:
+    columns, log = conformed_point(add_number=[text])
+    assert (columns["add_number"], columns["addnum_cmp"]) == ([None], [None])
+    assert [finding.code for finding in log.findings] == ["VALUE_INVALID"]
