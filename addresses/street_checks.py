@@ -181,6 +181,7 @@ def numbers(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog)
         here = astray[at]
         return {
             **named(here),
+            "shape": shapely.multipoints(along.xy[[here, here - 1, here + 1]]),
             "before": along.number[here - 1],
             "after": along.number[here + 1],
             "distance_ft": plain_number(float(away_ft[at])),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,12 +142,17 @@ def _installed(rooms: Sequence[Path]) -> list[tuple[str, int, int]]:
     """Every file of the law, of the hall and of these rooms, with its size and time."""
     hall = Path(__file__).parent
     folders = dict.fromkeys([hall, hall.parent / "schemas", *rooms])
-    return [
-        (str(file.relative_to(folder.parent)), stat.st_size, stat.st_mtime_ns)
-        for folder in folders
-        for file in sorted(folder.rglob("*"))
-        if file.suffix in (".py", ".yml", ".csv", ".sql", ".geojson", ".j2") and (stat := file.stat())
-    ]
+    return [found for folder in folders for found in sorted(_files_in(str(folder), folder.name))]
+
+
+def _files_in(folder: str, name: str) -> Iterator[tuple[str, int, int]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith((".py", ".yml", ".csv", ".sql", ".geojson", ".j2")):
+                stat = entry.stat()
+                yield f"{name}/{entry.name}", stat.st_size, stat.st_mtime_ns
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _files_in(entry.path, f"{name}/{entry.name}")
 
 
 def _sha256(path: Path) -> str:

@@ -150,9 +150,10 @@ def _column(
 def _with_zero(field: StandardField, value: Any) -> str | None:
     """The value with the one zero in front that it lacks; None where the field asks for anything else."""
     digits = _FIXED_DIGITS.fullmatch(field.pattern or "")
-    text = _text(value) or ""
-    whole = f"0{text}" if text.isascii() and text.isdigit() else ""
-    return whole if digits and len(whole) == int(digits[1]) else None
+    if digits is None or isinstance(value, bytes):
+        return None
+    whole = f"0{_text(value)}"
+    return whole if whole.isascii() and whole.isdigit() and len(whole) == int(digits[1]) else None
 
 
 def _overflows(field: StandardField, value: Any) -> bool:

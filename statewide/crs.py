@@ -197,8 +197,8 @@ class _Trial:
         self.standard = standard
         self.points = _boxes(_spread(present, _POINTS))[0]
         self.lots = _spread(present, _LOTS)
-        self.near = shapely.buffer(outline, NEAR_TOWN_FT)
-        shapely.prepare(self.near)
+        self.outline = outline
+        shapely.prepare(outline)
         self.live = live
         self.enough = standard.checks["WRONG_PLACE"].limits["share_min"]
         self.accepted = {crs.epsg: crs for crs in standard.header.accepted_crs}
@@ -342,7 +342,10 @@ class _Trial:
 
     def share(self, moved: Floats) -> float:
         """Share of points in the storage CRS that lie in or near the town."""
-        return float(np.mean(shapely.contains_xy(self.near, moved[:, 0], moved[:, 1]))) if len(moved) else 0.0
+        near = np.isfinite(moved).all(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers astray are not near
+            near[near] = shapely.dwithin(self.outline, shapely.points(moved[near]), NEAR_TOWN_FT)
+        return float(np.mean(near)) if len(near) else 0.0
 
 
 def _spread(shapes: Shapes, count: int) -> Shapes:

@@ -6,6 +6,7 @@ A finding never carries a value of a withheld column: those are stripped before 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 from shapely.geometry.base import BaseGeometry
 
+from statewide.ddl import of_points
 from statewide.standard import NOT_EVALUATED, SEVERITIES, Check, Owner, Severity, Standard
 
 _SHOWN = 200
@@ -21,7 +23,9 @@ _SHOWN = 200
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found. `row_no` counts delivered rows from 1; `shape` is in the storage CRS."""
+    """One thing found. `row_no` counts delivered rows from 1; `shape` is in the storage CRS. Of several points the
+    first is the row's own, the others are those that it is compared with.
+    """
 
     code: str
     severity: Severity
@@ -102,6 +106,7 @@ class FindingLog:
             "year": self.year,
             "item": self.item,
             "items": f"{self.item}s",
+            "form": "place" if of_points(self.standard.table(self.dataset)) else "shape",
             "column": column,
             "value": _quoted(value),
             **words,
@@ -156,11 +161,11 @@ class FindingLog:
         return dict(sorted(counter.items(), key=lambda item: (graveness[item[0]], item[0])))
 
     def sorted(self) -> Iterator[Finding]:
-        """The gravest first, then by check, then by row."""
+        """The gravest first, then by check, then by row; what is said of no single row comes last."""
         return iter(
             sorted(
                 self.findings,
-                key=lambda finding: (SEVERITIES.index(finding.severity), finding.code, finding.row_no or 0),
+                key=lambda finding: (SEVERITIES.index(finding.severity), finding.code, finding.row_no or math.inf),
             )
         )
 

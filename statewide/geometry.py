@@ -70,8 +70,26 @@ def published_shapes(shapes: Shapes, standard: Standard) -> tuple[Shapes, Shapes
     return lonlat, _valid_again(shapely.transform(lonlat, to_mercator))
 
 
+def only_points(shapes: Shapes) -> bool:
+    """Whether every shape is a point with a position: then there is nothing to put in order, nor to make valid."""
+    return bool((shapely.get_type_id(shapes) == 0).all()) and not shapely.is_empty(shapes).any()
+
+
+def points_wkb(points: Floats, srid: int | None = None) -> npt.NDArray[np.void]:
+    """Points as (E)WKB, little-endian, one record each; as `shapely.to_wkb` writes them. Shape of `points` (n, 2)."""
+    head = [("order", "u1"), ("type", "<u4")] + ([("srid", "<u4")] if srid else [])
+    found = np.zeros(len(points), dtype=[*head, ("x", "<f8"), ("y", "<f8")])
+    found["order"], found["type"] = 1, 0x20000001 if srid else 1
+    if srid:
+        found["srid"] = srid
+    found["x"], found["y"] = points.T
+    return found.view(f"V{found.itemsize}")
+
+
 def _valid_again(shapes: Shapes) -> Shapes:
     """The same with parts dropped that fall to nothing in a coarser system: rings some millionths of a foot wide."""
+    if only_points(shapes):
+        return shapes
     present = ~shapely.is_missing(shapes)
     for place in np.flatnonzero(present)[~shapely.is_valid(shapes[present])]:
         mended = _mended(shapes[place])

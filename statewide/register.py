@@ -70,10 +70,10 @@ def locate(shapes: Shapes, declared: int | None, standard: Standard) -> Place | 
     points = sample_points(shapes)
     if not len(points):
         return None
-    tree = shapely.STRtree(authority_outlines(standard))
+    outlines = authority_outlines(standard)
     best: Place | None = None
     for epsg, corners in _read_in(points, declared, standard).items():
-        _, towns = tree.query(shapely.points(corners), predicate="within")
+        towns, _ = shapely.STRtree(shapely.points(corners)).query(outlines, predicate="contains")
         if not len(towns):
             continue
         counts = np.bincount(towns)
@@ -148,10 +148,11 @@ def town_of(connection: Connection, file: str, shapes: Shapes, declared: int | N
     on_earth = [corners[np.isfinite(corners).all(axis=1)] for corners in moved.values()]
     boxes = [shapely.box(*corners.min(axis=0), *corners.max(axis=0)) for corners in on_earth if len(corners)]
     towns = _towns(connection, boxes=boxes)
-    tree = shapely.STRtree([town.outline for town in towns])
+    outlines = [town.outline for town in towns]
     shares: dict[int, float] = {}
     for corners in moved.values():
-        _, inside = tree.query(shapely.points(corners), predicate="within")
+        # The outlines ask for the points, not the other way: who asks is prepared, and an outline has many corners.
+        inside, _ = shapely.STRtree(shapely.points(corners)).query(outlines, predicate="contains")
         for place, count in zip(*np.unique(inside, return_counts=True), strict=True):
             shares[int(place)] = max(shares.get(int(place), 0.0), float(count) / len(points))
     best = max(shares, key=lambda place: shares[place], default=None)

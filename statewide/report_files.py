@@ -197,10 +197,12 @@ def _drawable(places: Shapes) -> npt.NDArray[np.bool_]:
 
 
 def _centres(places: Shapes) -> Shapes:
-    """A point on each shape; for an area that is not valid, the middle of its box."""
+    """A point on each shape: of several points the first, of an area that is not valid the middle of its box."""
     bounds = shapely.bounds(places).reshape(-1, 4)
     centres = np.array(shapely.points((bounds[:, :2] + bounds[:, 2:]) / 2), dtype=object).reshape(-1)
     centres[shapely.is_missing(places)] = None
+    several = shapely.get_type_id(places) == shapely.GeometryType.MULTIPOINT
+    centres[several] = shapely.get_geometry(places[several], 0)
     sound = (shapely.get_dimensions(places) == 2) & valid(places)
     centres[sound] = shapely.point_on_surface(places[sound])
     return centres

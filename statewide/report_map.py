@@ -7,7 +7,7 @@ Shapes are brought to a whole-number grid of about a screen pixel and written as
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -33,11 +33,22 @@ _SAMPLED = 500
 """Shapes that are drawn on trial, to see how heavy all of them would be."""
 _CLOSE_UP = (320, 220)
 _CLOSE_UP_FT = 300.0
-"""A close-up shows at least this width, so that a point or a sliver has neighbours around it."""
+"""A close-up shows at least this width, so that a spot or a sliver has neighbours around it."""
+_AMONG_POINTS_FT = (600.0, 1200.0, 2400.0)
+"""Points stand farther apart than lots: the first of these widths that shows so many of them, or the last."""
+_NEIGHBOURS = 6
+_WAY_FT = 264_000.0
+"""What lies outside of the town by up to this (50 miles) is shown with the part of the town that is nearest to it."""
+_NAMED = 14
+"""Where more points than this are in a close-up, only those that it is about have their names beside them."""
+_LETTER, _LINE = 9, 15
+"""What a letter of a name takes in a close-up, across and up, in grid units."""
 _SMALL = 16
 """A shape that measures less than this on the grid gets a marker as well, or nobody would see it."""
 _CROWD = 300
 """With more marks than this of one severity, areas go without markers."""
+_PINNED = 60
+"""A finding of more points than this is shown as dots of its colour."""
 _SCALES_FT = (10, 20, 50, 100, 200, 500, 1000, 2000, 2640, 5280, 10560, 26400, 52800)
 _SCALE_WORDS = {2640: "½ mile", 5280: "1 mile", 10560: "2 miles", 26400: "5 miles", 52800: "10 miles"}
 _MARKERS: dict[Severity, str] = {
@@ -60,10 +71,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class TownMap:
-    """The drawing, and how many shapes lie off its edge."""
+    """The drawing, how many shapes lie off its edge, and the anchors of the marks that are in it."""
 
     svg: str
     shapes_off: int
+    anchors: frozenset[str]
 
 
 def town_map(outline: BaseGeometry, shapes: Shapes, marks: Sequence[Mark]) -> TownMap:
@@ -87,39 +99,89 @@ def town_map(outline: BaseGeometry, shapes: Shapes, marks: Sequence[Mark]) -> To
     for severity in reversed(SEVERITIES):
         body.extend(_marks([mark for mark in drawn if mark.severity == severity], severity, view))
     body += [_scale_bar(view, 30, 24), _north_arrow(view)]
-    return TownMap(view.svg("".join(body), "map"), int((~inside).sum()))
+    anchors = frozenset(mark.anchor for mark in drawn if mark.anchor is not None)
+    return TownMap(view.svg("".join(body), "map"), int((~inside).sum()), anchors)
 
 
 class CloseUps:
-    """Small drawings of single places among their neighbours."""
+    """Small drawings of single places among their neighbours.
 
-    def __init__(self, shapes: Shapes) -> None:
-        self._shapes = shapes[~shapely.is_missing(shapes)]
+    Args:
+        outline: the town's, in the storage CRS like all the shapes.
+        shapes: one per row; None where a row has none.
+        name: place in `shapes` → what to write beside the point there.
+    """
+
+    def __init__(self, outline: BaseGeometry, shapes: Shapes, name: Callable[[int], str]) -> None:
+        self._outline = outline
+        self._rows = np.flatnonzero(~shapely.is_missing(shapes))
+        self._shapes = shapes[self._rows]
+        self._name = name
+        self._of_points = bool((shapely.get_type_id(self._shapes) == 0).any())
 
     @functools.cached_property
     def _tree(self) -> shapely.STRtree:
         return shapely.STRtree(self._shapes)
 
     def draw(self, place: BaseGeometry, around: BaseGeometry | None, severity: Severity) -> str:
-        """Draw a place; `around` is the shape of its row when the place is only a spot on it."""
-        west, south, east, north = place.bounds
-        width, height = _CLOSE_UP
-        span = max((east - west) * 1.7, (north - south) * 1.7 * width / height, _CLOSE_UP_FT)
-        middle_x, middle_y = (west + east) / 2, (south + north) / 2
-        half_x, half_y = span / 2, span / 2 * height / width
-        frame = (middle_x - half_x, middle_y - half_y, middle_x + half_x, middle_y + half_y)
-        view = _View.of(frame, max(_CLOSE_UP))
-        near = self._shapes[self._tree.query(shapely.box(*frame))]
-        neighbours = shapely.clip_by_rect(near, *_widened(frame, 0.1))
-        body = f'<path class="fabric" d="{_path(neighbours, view)}"/>' + _dots(near, view)
-        kind = severity.lower()
+        """Draw a place; `around` is the shape of its row when the place is only a spot on it.
+
+        Of several points among points the first is the one at fault, the others those that it is compared with.
+        """
+        frame = self._frame(place)
+        view, margin = _View.of(frame, max(_CLOSE_UP)), _widened(frame, 0.1)
+        found = self._tree.query(shapely.box(*frame))
+        near, kind = self._shapes[found], severity.lower()
+        town = _path(shapely.get_parts(shapely.clip_by_rect(self._outline, *margin)), view)
+        body = f'<path class="ground" d="{town}"/>'
+        body += f'<path class="fabric" d="{_path(shapely.clip_by_rect(near, *margin), view)}"/>'
+        body += f'<path class="town" d="{town}"/>' + _dots(near, view)
         if around is not None:
             body += f'<path class="row" d="{_path(shapely.get_parts(around), view)}"/>'
-        one = np.array([place], dtype=object)
-        body += f'<path class="mark {kind}" d="{_path(one, view)}"/>'
-        pins = _pinned(one, severity, view, areas_too=True, radius=18 if severity == "NOTE" else 9)
-        body += f'<path class="pin {kind}" d="{pins}"/>'
+        marked = np.array([place], dtype=object)
+        if self._of_points and shapely.get_dimensions(place) == 0:
+            marked = shapely.get_parts(marked)
+        beside = _spots(marked[1:], view)
+        body += f'<path class="beside" d="{"".join(_pins(beside, "WARN", 7))}"/>' if beside.size else ""
+        body += f'<path class="mark {kind}" d="{_path(marked[:1], view)}"/>'
+        body += _pinned(marked[:1], severity, view, areas_too=True, radius=18 if severity == "NOTE" else 9)
+        if self._of_points:
+            body += self._names(found, marked, view)
         return view.svg(body + _scale_bar(view, 10, 18), "closeup")
+
+    def _frame(self, place: BaseGeometry) -> Box:
+        """The place with what is around it; of one outside of the town also the way there."""
+        if not shapely.intersects(self._outline, shapely.box(*_around(place.bounds, _CLOSE_UP_FT))):
+            way = shapely.shortest_line(place, self._outline)
+            if way is not None and way.length <= _WAY_FT:
+                return _around(shapely.total_bounds([place, way]), _CLOSE_UP_FT)
+        if not self._of_points:
+            return _around(place.bounds, _CLOSE_UP_FT)
+        frames = [_around(place.bounds, width) for width in _AMONG_POINTS_FT]
+        return next((frame for frame in frames if len(self._tree.query(shapely.box(*frame))) > _NEIGHBOURS), frames[-1])
+
+    def _names(self, found: npt.NDArray[np.int64], marked: Shapes, view: _View) -> str:
+        """Names beside the points, those of the marked ones first; one that would stand on another one is left out."""
+        found = found[shapely.get_type_id(self._shapes[found]) == 0]
+        places, place = np.unique(shapely.get_coordinates(self._shapes[found]), axis=0, return_inverse=True)
+        centres = _centres(marked)
+        apart = np.hypot(*(places[:, None] - centres[None]).transpose(2, 0, 1)).min(axis=1, initial=np.inf)
+        order = np.argsort(apart, kind="stable")
+        if len(order) > _NAMED:
+            order = order[apart[order] < 1.0]
+        taken: list[Box] = []
+        texts = []
+        for at, (x, y) in zip(order.tolist(), view.snap(places[order]).T.tolist(), strict=True):
+            names = list(dict.fromkeys(filter(None, map(self._name, self._rows[found[place == at]].tolist()))))
+            text = ", ".join(names[:2]) + ("…" if len(names) > 2 else "")
+            width = len(text) * _LETTER
+            left = x + 12 if x + 12 + width <= view.width else x - 12 - width
+            box = (left, y - _LINE / 2, left + width, y + _LINE / 2)
+            if text and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                start, anchor = (left, "") if left > x else (left + width, ' text-anchor="end"')
+                texts.append(f'<text x="{start}" y="{y + 5}"{anchor}>{escape(text)}</text>')
+        return f'<g class="names">{"".join(texts)}</g>'
 
 
 @dataclass(frozen=True)
@@ -166,6 +228,20 @@ def _frame(outline: BaseGeometry, shapes: Shapes) -> Box:
     return _widened((float(lower[0]), float(lower[1]), float(upper[0]), float(upper[1])), 0.03)
 
 
+def _around(bounds: Sequence[float], least_ft: float) -> Box:
+    """The frame of a close-up about these bounds, at least so wide."""
+    west, south, east, north = map(float, bounds)
+    width, height = _CLOSE_UP
+    span = max((east - west) * 1.7, (north - south) * 1.7 * width / height, least_ft)
+    middle_x, middle_y = (west + east) / 2, (south + north) / 2
+    half_x, half_y = span / 2, span / 2 * height / width
+    return (middle_x - half_x, middle_y - half_y, middle_x + half_x, middle_y + half_y)
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
 def _widened(frame: Box, share: float) -> Box:
     west, south, east, north = frame
     margin = share * max(east - west, north - south)
@@ -185,13 +261,13 @@ def _fabric(shapes: Shapes, view: _View) -> str:
     return _drawn(shapes, view, "fabric", _FABRIC_BYTES) + _dots(shapes, view)
 
 
-def _dots(shapes: Shapes, view: _View) -> str:
+def _dots(shapes: Shapes, view: _View, kind: str = "dots") -> str:
     """The points among the shapes as one path, those that fall on one another once."""
     points = shapes[shapely.get_type_id(shapes) == 0]
     if not len(points):
         return ""
     spots = np.unique(view.snap(shapely.get_coordinates(points)), axis=1)
-    return '<path class="dots" d="' + "".join(f"M{x} {y}h0" for x, y in spots.T.tolist()) + '"/>'
+    return f'<path class="{kind}" d="' + "".join(f"M{x} {y}h0" for x, y in spots.T.tolist()) + '"/>'
 
 
 def _drawn(shapes: Shapes, view: _View, kind: str, most_bytes: int) -> str:
@@ -211,7 +287,7 @@ def _marks(marks: Sequence[Mark], severity: Severity, view: _View) -> Iterator[s
     together = np.array([mark.shape for mark in marks if mark.anchor is None], dtype=object)
     if len(together):
         yield _drawn(together, view, f"mark {kind} many" if crowded else f"mark {kind}", _MARKS_BYTES)
-        yield f'<path class="pin {kind}" d="{_pinned(together, severity, view, areas_too=not crowded)}"/>'
+        yield _pinned(together, severity, view, areas_too=not crowded)
     for mark in marks:
         if mark.anchor is None:
             continue
@@ -219,7 +295,7 @@ def _marks(marks: Sequence[Mark], severity: Severity, view: _View) -> Iterator[s
         yield (
             f'<g id="{escape(mark.anchor)}" class="{kind}"><title>{escape(mark.title)}</title>'
             f'<path class="mark {kind}" d="{_path(shape, view)}"/>'
-            f'<path class="pin {kind}" d="{_pinned(shape, severity, view, areas_too=not crowded)}"/></g>'
+            f"{_pinned(shape, severity, view, areas_too=not crowded)}</g>"
         )
 
 
@@ -228,7 +304,18 @@ def _pinned(shapes: Shapes, severity: Severity, view: _View, *, areas_too: bool,
     chosen = shapely.get_dimensions(shapes) < 2
     if areas_too:
         chosen |= _sizes(shapes, view) < _SMALL
-    return "".join(_pins(view.snap(_centres(shapes[chosen])), severity, radius))
+    many = shapely.get_num_coordinates(shapes) > _PINNED
+    many &= shapely.get_dimensions(shapes) == 0
+    pins = "".join(_pins(_spots(shapes[chosen & ~many], view), severity, radius))
+    dots = _dots(shapely.get_parts(shapes[many]), view, f"dots {severity.lower()}")
+    return dots + (f'<path class="pin {severity.lower()}" d="{pins}"/>' if pins else "")
+
+
+def _spots(shapes: Shapes, view: _View) -> Grid:
+    """Where the markers of shapes stand: one on each point, one in the middle of anything else; each place once."""
+    points = shapely.get_dimensions(shapes) == 0
+    spots = np.vstack([shapely.get_coordinates(shapes[points]), _centres(shapes[~points])])
+    return np.unique(view.snap(spots), axis=1) if len(spots) else view.snap(spots)
 
 
 def _pins(spots: Grid, severity: Severity, radius: int) -> Iterator[str]:

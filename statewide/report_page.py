@@ -7,6 +7,7 @@ the number of the rest: the whole of it is in the files beside the page.
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ _VALUE_SHOWN = 80
 _SENTENCE_SHOWN = 600
 
 _OWNERS: dict[Owner, tuple[str, str, str]] = {
-    "town": ("the town", "For the town", "The place to mend these is the town’s own map or the assessor’s records."),
+    "town": ("the town", "For the town", "The place to mend these is the town’s own map or its records."),
     "vendor": (
         "the town’s map vendor",
         "For the town’s map vendor",
@@ -63,15 +64,17 @@ _FATES = {"unmapped": "not recognised", "ignored": "set aside", "withheld": "str
 _HOW = {"saved": "as in the last delivery", "reviewed": "reviewed by hand", "guessed": "by parts of its name"}
 _FACTS = {
     "rows": "Rows in the file",
-    "null_geometry": "Rows without a shape",
+    "null_geometry": "Rows without a place on the map",
     "invalid_geometry": "Shapes whose boundary is not valid",
     "multipart": "Shapes of several parts",
-    "rows_sharing_a_geometry": "Rows that share their exact shape with another",
+    "rows_sharing_a_geometry": "Rows that share their exact place with another",
+    "in_parts": "Rows that give the street in a column of its own",
+    "in_one_piece": "Rows that give the address in one piece",
 }
 _LEVELS: dict[Level, str] = {"must": "required", "should": "recommended", "may": ""}
 _MET = {
     "added": "not live before",
-    "changed": "live, with another shape or another value",
+    "changed": "live, with another place, shape or value",
     "removed": "live, and not among the rows that can be published",
     "unchanged": "live, and the same in the file",
 }
@@ -113,6 +116,8 @@ def draw_page(report: ReportInput, placed: Sequence[PlacedFindings]) -> str:
         gains_shown=_GAINS_SHOWN,
         against=_against(report),
         noun=report.noun,
+        drawn=drawing.anchors,
+        areas=any(_shape(part) == "MultiPolygon" for part in report.parts),
         met=[(part.noun, lines) for part in report.parts if (lines := _met(part))],
         lineage=[line for part in report.parts for line in _lineage(part)],
         live="what is live" if report.summary["outcome"] in ("refused", "ok") else "what was live before",
@@ -187,7 +192,8 @@ class _Line:
 class _Group:
     """The findings of one check; `sentence` and `fix` are set where all of them share it.
 
-    `points` is what mending all of them would earn, `noun` the dataset where there are several.
+    `points` is what mending all of them would earn, `noun` the dataset where there are several. Where rows are named,
+    `rest` says what was said of further ones together, and `rows` counts all of them.
     """
 
     code: str
@@ -204,6 +210,8 @@ class _Group:
     sentence: str | None
     fix: str | None
     lines: list[_Line]
+    rest: list[str]
+    rows: int | None
     close_ups: list[tuple[_Line, Markup]]
 
     @property
@@ -212,7 +220,7 @@ class _Group:
 
     @property
     def more(self) -> int:
-        return self.count - len(self.lines)
+        return self.count - len(self.lines) - len(self.rest)
 
     def any(self, name: str) -> bool:
         """Whether any line has something under that name, so that its column is worth showing."""
@@ -221,7 +229,7 @@ class _Group:
     @property
     def named_by_value(self) -> bool:
         """Whether the value at fault is the name of the row, so that showing both is once too many."""
-        return all(line.value == line.label for line in self.lines)
+        return all((line.value or "").casefold() == (line.label or "").casefold() for line in self.lines)
 
     def one(self, name: str) -> bool:
         """Whether all lines say the same under that name."""
@@ -230,14 +238,20 @@ class _Group:
 
 def _groups(report: ReportInput, placed: PlacedFindings, *, several: bool) -> Iterator[_Group]:
     """The findings check by check; `placed` is sorted so already."""
-    close_ups, row_shapes, counts = CloseUps(report.shapes), report.row_shapes(), report.log.counts()
+    close_ups = CloseUps(report.town_outline, report.shapes, functools.partial(_short_name, report))
+    row_shapes, counts = report.row_shapes(), report.log.counts()
     for code, members in groupby(range(len(placed.findings)), lambda index: placed.findings[index].code):
         group = list(members)
         findings = [placed.findings[index] for index in group]
+        left_out, rest = report.log.left_out[code], []
+        if left_out:  # what is said of these, is said of no single row and comes last
+            rest = [finding.sentence for finding in findings if finding.row_no is None]
+            findings = [finding for finding in findings if finding.row_no is not None]
+            group = group[: len(findings)]
         first = findings[0]
         sentences, fixes = {finding.sentence for finding in findings}, {finding.fix for finding in findings}
-        rows = len({finding.row_no for finding in findings} - {None}) * counts[code] // len(group)
-        rows += report.log.left_out[code]
+        rows = len({finding.row_no for finding in findings} - {None}) * counts[code] // (len(group) + len(rest))
+        rows += left_out
         yield _Group(
             code=code,
             anchor=f"{report.dataset}-{code}",
@@ -255,6 +269,8 @@ def _groups(report: ReportInput, placed: PlacedFindings, *, several: bool) -> It
             sentence=_cut(first.sentence, _SENTENCE_SHOWN) if len(sentences) == 1 else None,
             fix=first.fix if len(fixes) == 1 else None,
             lines=[_line(placed, index) for index in group[: _ROWS_SHOWN[first.severity]]],
+            rest=[_cut(sentence, _SENTENCE_SHOWN) for sentence in rest],
+            rows=rows if left_out else None,
             close_ups=list(_close_ups(report, placed, group, close_ups, row_shapes)),
         )
 
@@ -293,6 +309,12 @@ def _spot(placed: PlacedFindings, index: int) -> str | None:
     return f"{placed.datasets[index]}-" + (f"place-{index + 1}" if row_no is None else f"row-{row_no}")
 
 
+def _short_name(report: ReportInput, place: int) -> str:
+    """What to write beside a row's point in a small drawing: of an address the house number."""
+    found = re.match(r"\d\S*", report.label(int(report.row_no[place])) or "")
+    return found[0] if found else ""
+
+
 def _close_ups(
     report: ReportInput, placed: PlacedFindings, group: Sequence[int], draw: CloseUps, row_shapes: Shapes
 ) -> Iterator[tuple[_Line, Markup]]:
@@ -303,14 +325,14 @@ def _close_ups(
     for index in group:
         finding, place = placed.findings[index], placed.places[index]
         if len(shown) == _CLOSE_UPS_SHOWN or (
-            finding.severity == "NOTE" and (place is None or place.geom_type != "Point")
+            finding.severity == "NOTE" and (finding.shape is None or place is None or shapely.get_dimensions(place))
         ):
             return
-        if place is None or place.bounds in shown:
+        if place is None or place.bounds in shown or (finding.row_no is None and place.geom_type == "MultiPoint"):
             continue
         shown.add(place.bounds)
         around = None
-        if finding.shape is not None and finding.row_no is not None:
+        if finding.shape is not None and finding.row_no is not None and _shape(report) == "MultiPolygon":
             around = row_shapes[int(np.searchsorted(report.row_no, finding.row_no))]
         yield _line(placed, index), Markup(draw.draw(place, around, finding.severity))
 
@@ -449,7 +471,7 @@ def _steps(report: ReportInput, groups: Sequence[_Group]) -> Iterator[tuple[str,
         counted = plain_count(sum(group.count for group in looks), "finding")
         yield (
             f"When there is time, look at {counted} below",
-            "They stop nothing.",
+            "It stops nothing." if counted.startswith("1 ") else "They stop nothing.",
             None,
             sum(group.points for group in looks),
         )
@@ -491,7 +513,7 @@ def _against(report: ReportInput) -> dict[str, Any] | None:
         against = part.against
         assert against is not None
         lines.append(_compared(part.noun.capitalize(), *against.rows))
-        if against.area_sqft:
+        if against.area_sqft and _shape(part) == "MultiPolygon":
             before, now = against.area_sqft
             lines.append(_compared("Acres", before / SQFT_PER_ACRE, now / SQFT_PER_ACRE, 2))
         if against.value_usd:
@@ -579,6 +601,8 @@ def _marks(report: ReportInput, placed: PlacedFindings, groups: Sequence[_Group]
         place, spot = placed.places[index], _spot(placed, index)
         if place is None:
             continue
+        if finding.row_no is not None and _shape(report) == "Point":
+            place = shapely.get_parts(place)[0]
         key = (finding.row_no, place.geom_type == "Point")
         if finding.row_no is not None and key in seen:
             continue
@@ -599,9 +623,9 @@ def _marked(marks: Sequence[Mark]) -> list[tuple[Severity, str, int]]:
 
 def _map_note(report: ReportInput, drawing: TownMap) -> str | None:
     if shapely.is_missing(_fabric(report)).all():
-        return "No shape could be placed, so only the town’s outline is drawn."
+        return "Nothing could be placed, so only the town’s outline is drawn."
     if drawing.shapes_off:
-        many = f"{plain_number(drawing.shapes_off)} {'shape lies' if drawing.shapes_off == 1 else 'shapes lie'}"
+        many = f"{plain_count(drawing.shapes_off, 'row')} {'lies' if drawing.shapes_off == 1 else 'lie'}"
         return f"{many} too far from the town to be drawn."
     return None
 
@@ -618,7 +642,7 @@ def _ledger(report: ReportInput) -> list[tuple[str, str, int | None, float | Non
     )
     if summary["outcome"] == "refused":
         held = "Held: the whole file is refused"
-    if shape_type(report.log.standard.table(report.dataset)) != "MultiPolygon":
+    if _shape(report) != "MultiPolygon":
         return [
             ("", "Read from the file", rows["read"], None),
             ("=", published, rows["published"], None),
@@ -685,14 +709,17 @@ def _position(report: ReportInput) -> list[str]:
     if crs["how"] == "declared":
         enough = report.log.check("WRONG_PLACE").limits["share_min"]
         fits = "and it fits: read so," if crs["share_in_town"] >= enough else "but read so,"
-        said.append(f"The file says so itself, {fits} {share} of the shapes lie in {town}.")
+        said.append(f"The file says so itself, {fits} {share} of the {report.noun} lie in {town}.")
     elif crs["how"] == "reviewed":
-        said.append(f"The town’s reviewed file says so; read so, {share} of the shapes lie in {town}.")
+        said.append(f"The town’s reviewed file says so; read so, {share} of the {report.noun} lie in {town}.")
     elif crs["how"] == "named":
-        said.append(f"Columns for longitude and latitude say so by their names; read so, {share} of the shapes lie in {town}.")
+        said.append(
+            "Columns for longitude and latitude say so by their names;"
+            f" read so, {share} of the {report.noun} lie in {town}."
+        )
     else:
         said.append(
-            f"The file does not say so. It was assumed, because {share} of the shapes then lie in {town};"
+            f"The file does not say so. It was assumed, because {share} of the {report.noun} then lie in {town};"
             " everything published from it is labelled as assumed."
         )
         if crs["alternatives"]:
@@ -750,6 +777,10 @@ def _fact_words(report: ReportInput, name: str) -> str:
 
 def _has_shapes(report: ReportInput) -> bool:
     return has_shapes(report.log.standard.table(report.dataset))
+
+
+def _shape(report: ReportInput) -> str | None:
+    return shape_type(report.log.standard.table(report.dataset))
 
 
 def _field(report: ReportInput, name: str) -> StandardField:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from statewide.geometry import Shapes
+from statewide.geometry import Shapes, only_points, points_wkb
 from statewide.standard import Table
 
 Digests = npt.NDArray[np.void]
@@ -85,8 +85,11 @@ def attribute_hashes(table: Table, rows: pa.Table) -> Digests:
     parts: list[Any] = [pa.scalar(table.name)]  # never all empty: Arrow would leave such a row out
     for field in table.base_fields:
         decided = field.versioned and (field.filled_by == "town" or field.type == "text")
-        if decided and field.name in rows.column_names and field.name not in (table.key, table.town_key):
-            text = rows.column(field.name).cast(pa.string())
+        if not decided or field.name not in rows.column_names or field.name in (table.key, table.town_key):
+            continue
+        values = rows.column(field.name)
+        if values.null_count < len(values):
+            text = values.cast(pa.string())
             parts.append(pc.binary_join_element_wise(pa.scalar(field.name), text, "="))
     joined = pc.binary_join_element_wise(*parts, "\x1f", null_handling="skip")
     if not isinstance(joined, pa.Array | pa.ChunkedArray):
@@ -98,7 +101,10 @@ def shape_hashes(shapes: Shapes) -> Digests:
     """MD5 over the normalised WKB: ring direction and start do not count, coordinates do, to the last bit."""
     hashes: Digests = np.zeros(len(shapes), dtype="V16")
     present = ~shapely.is_missing(shapes)
-    hashes[present] = _digests(shapely.to_wkb(shapely.normalize(shapes[present]), byte_order=1))
+    if only_points(shapes[present]):
+        hashes[present] = _digests(points_wkb(shapely.get_coordinates(shapes[present])).tolist())
+    else:
+        hashes[present] = _digests(shapely.to_wkb(shapely.normalize(shapes[present]), byte_order=1))
     return hashes
 
 

@@ -56,3 +56,18 @@ SELECT md5('hazard' || n)::uuid, md5('parcel' || n)::uuid, cousub_fips, 'flood-z
        18000, 100, '{"floodway": 18000}', 100, 0, 'mapped', '2025-07-08', md5('load')::uuid,
        md5('delivery' || cousub_fips)::uuid, md5('s' || n)::uuid, '2026-04-30T12:00Z'
 FROM lots WHERE cousub_fips = '52350' AND i BETWEEN 8 AND 10;
+
+-- An address point in the middle of each lot, and a note that no public answer may hold.
+INSERT INTO statewide.submission (submission_id, dataset, cousub_fips, year, file_name, file_sha256, received_at, outcome,
+                                  summary, standard_version, software_version)
+SELECT md5('points' || cousub_fips)::uuid, 'address_point', cousub_fips, 2025, 'points.gpkg', repeat('0', 64),
+       '2026-04-30T09:00Z', 'published', '{}', '0.1.0', '0.1.0'
+FROM (SELECT DISTINCT cousub_fips FROM lots) AS towns;
+
+INSERT INTO addresses.address_point (address_uid, cousub_fips, add_number, st_name, st_postyp, address_label, address_normalized,
+                                     delivered_address, placement, crs_assumed, geom, geom_lonlat, geom_mercator,
+                                     submission_id, row_no, attribute_hash, shape_hash, valid_from)
+SELECT md5('address' || n)::uuid, cousub_fips, n, 'Elm', 'Street', n || ' Elm Street', upper(n || ' Elm Street'),
+       n || ' ELM ST C/O CANARY', 'Parcel', false, p, ST_Transform(p, 4326), ST_Transform(p, 3857),
+       md5('points' || cousub_fips)::uuid, n, md5('aa' || n)::uuid, md5('as' || n)::uuid, '2026-04-30T10:00Z'
+FROM lots, ST_Centroid(geom) AS p;

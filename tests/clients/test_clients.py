@@ -21,22 +21,23 @@ BOX = (-72.11, 41.34, -72.105, 41.345)
 QGIS = """
 import json, sys
 from qgis.core import QgsApplication, QgsFeatureRequest, QgsRectangle, QgsVectorLayer, QgsVectorTileLayer
-address, box = sys.argv[1], [float(number) for number in sys.argv[2].split(",")]
+address, name, key = sys.argv[1], sys.argv[2], sys.argv[3]
+box = [float(number) for number in sys.argv[4].split(",")]
 QgsApplication.setPrefixPath("/usr", True)
 application = QgsApplication([], False)
 application.initQgis()
 layer = QgsVectorLayer(
-    f"pagingEnabled='true' restrictToRequestBBOX='1' typename='parcels' url='{address}'", "parcels", "OAPIF")
+    f"pagingEnabled='true' restrictToRequestBBOX='1' typename='{name}' url='{address}'", name, "OAPIF")
 inside = QgsFeatureRequest().setFilterRect(QgsRectangle(*box))
 found = {
     "valid": layer.isValid(),
     "all": layer.featureCount(),
     "fields": [field.name() for field in layer.fields()],
     "inside": sum(1 for _ in layer.getFeatures(inside)),
-    "walked": len({feature["parcel_uid"] for feature in layer.getFeatures()}),
+    "walked": len({feature[key] for feature in layer.getFeatures()}),
 }
 tiles = QgsVectorTileLayer(
-    f"type=xyz&url={address}/collections/parcels/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}&zmin=11&zmax=18", "tiles")
+    f"type=xyz&url={address}/collections/{name}/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}}&zmin=12&zmax=18", "tiles")
 found["tiles"] = tiles.isValid()
 print("FOUND " + json.dumps(found))
 del layer, tiles
@@ -59,7 +60,7 @@ def run(*command: str, **environment: str) -> str:
 
 def test_ogrinfo_lists_the_collections(server: str) -> None:
     listed = run(needed("ogrinfo"), "-ro", f"OAPIF:{server}")
-    for name in ("parcels", "towns", "planning-regions", "flood-zones", "parcel-hazards"):
+    for name in ("parcels", "addresses", "towns", "planning-regions", "flood-zones", "parcel-hazards"):
         assert re.search(rf"\b{name}\b", listed)
 
 
@@ -82,7 +83,16 @@ def test_ogr2ogr_copies_every_page(server: str, tmp_path: Path) -> None:
     assert len({row["properties"]["parcel_uid"] for row in rows}) == len(rows) == 350
 
 
-def test_qgis_reads_parcels_by_box(server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("collection", "fields"),
+    [
+        ("parcels", ["parcel_uid", "location", "area_acres"]),
+        ("addresses", ["address_uid", "address_label", "add_number", "st_name", "placement"]),
+    ],
+)
+def test_qgis_reads_rows_by_box_and_opens_tiles(
+    server: str, tmp_path: Path, collection: str, fields: list[str]
+) -> None:
     needed("ogrinfo")
     if subprocess.run(["/usr/bin/python3", "-c", "import qgis.core"], capture_output=True).returncode:
         pytest.skip("python3-qgis is not installed (scripts/test --clients does it)")
@@ -92,11 +102,12 @@ def test_qgis_reads_parcels_by_box(server: str, tmp_path: Path) -> None:
         "PYTHONPATH": "",
         "HOME": str(tmp_path),
     }
-    output = run("/usr/bin/python3", "-c", QGIS, server, ",".join(map(str, BOX)), **environment)
+    output = run("/usr/bin/python3", "-c", QGIS, server, collection, fields[0], ",".join(map(str, BOX)), **environment)
     found = json.loads(output.split("FOUND ")[1])
     assert (found["valid"], found["tiles"], found["all"], found["walked"]) == (True, True, 350, 350)
     assert 0 < found["inside"] < 300
-    assert {"parcel_uid", "location", "area_acres"} <= set(found["fields"])
+    assert set(fields) <= set(found["fields"])
+    assert "delivered_address" not in found["fields"]
 
 
 def browse(address: str, folder: Path, *options: str) -> str:

@@ -305,7 +305,7 @@ def test_parcels_on_the_far_side_of_the_state_are_counted_and_do_not_shrink_the_
     with write_report(tmp_path / "out", report_on(everything(shapes, given), shapes, given)):
         pass
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "1 shape lies too far from the town to be drawn." in page
+    assert "1 row lies too far from the town to be drawn." in page
     assert "200 ft</text>" in page
 
 
