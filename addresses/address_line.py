@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from addresses.street_words import Street, StreetWords, cased
-from addresses.unit_words import Parts, UnitWords
+from addresses.unit_words import GLUED_UNIT, Parts, UnitWords
 from statewide.standard import Standard
 
 REASONS: Final = {
@@ -66,7 +66,6 @@ _BESIDE = re.compile(
 _ASIDE = re.compile(r"\s(?:OFF|ADJ|ADJACENT|ADJOINING|BEHIND|OPP|OPPOSITE)(?=\s|$)", re.IGNORECASE)
 _IN_BRACKETS = ("REAR", "OFF", "ADJ")
 _GLUED_ROUTE = re.compile(r"\b(RT|RTE|ROUTE|US|SR|I|CT)[-.]?\s?-?(?=\d{1,3}[A-Z]?\b)", re.IGNORECASE)
-_GLUED_UNIT = re.compile(r"\b(APT|UNIT|STE|SUITE|BLDG|LOT|FL|RM)\.?(?=\d)", re.IGNORECASE)
 _STREET_LABELS = (
     "StreetNamePreModifier", "StreetNamePreDirectional", "StreetNamePreType", "StreetName", "StreetNamePostType",
     "StreetNamePostDirectional", "StreetNamePostModifier",
@@ -177,13 +176,7 @@ class LineReader:
             # "12 E Main St" and "12 B St" have no suffix.
             if letter.upper() in self._streets.directions or not follows or self._streets.type_of(follows):
                 whole, suffix, rest = whole[:-1].strip(), None, f"{letter} {rest}".strip()
-        parts: Parts = {"add_number": int(found["number"]), "addnum_cmp": whole}
-        if found["prefix"]:
-            parts["addnum_pre"] = found["prefix"].strip("-").upper()
-        half = (found["half"] or "").strip("- ")
-        if tail := _DECIMALS.get(half, half) or (suffix or "").strip("- ").upper():
-            parts["addnum_suf"] = tail
-        return parts, rest
+        return {"addnum_cmp": whole, **_number_parts(found, suffix)}, rest
 
     def _behind_number(self, text: str, has_number: bool) -> Line:
         """Street, unit and place. Where no house number stood before it, one may stand behind the street."""
@@ -198,7 +191,7 @@ class LineReader:
         elif cut := self._second_street(text, has_number):
             reason, text = "two_streets", text[:cut]
         text = re.sub(r"-(REAR)$", r" \1", re.sub(r"(#|,)\s*", r" \1 ", text), flags=re.IGNORECASE)
-        words = [word for word in _GLUED_UNIT.sub(r"\1 ", text).split() if word.strip("-.;")]
+        words = [word for word in GLUED_UNIT.sub(r"\1 ", text).split() if word.strip("-.;")]
         capitals = [word.upper().rstrip(".;") for word in words]
         end = self._street_end(capitals)
         street = self._streets.read(words[:end])
@@ -355,6 +348,22 @@ class LineReader:
             return False
         parts.setdefault("post_comm", cased(left))
         return True
+
+
+def read_number(text: str) -> Parts:
+    """The parts of a house number that stands alone (12A, 12 1/2, 12-14), but for the whole; none where it is none."""
+    found = _NUMBER.fullmatch(text.strip())
+    return _number_parts(found, found["suffix"]) if found and 0 < int(found["number"]) <= _HIGHEST else {}
+
+
+def _number_parts(found: re.Match[str], suffix: str | None) -> Parts:
+    parts: Parts = {"add_number": int(found["number"])}
+    if found["prefix"]:
+        parts["addnum_pre"] = found["prefix"].strip("-").upper()
+    half = (found["half"] or "").strip("- ")
+    if tail := _DECIMALS.get(half, half) or (suffix or "").strip("- ").upper():
+        parts["addnum_suf"] = tail
+    return parts
 
 
 def _capitals(text: str) -> list[str]:

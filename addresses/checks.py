@@ -22,6 +22,7 @@ from addresses.columns import (
     Flags,
     Floats,
     Numbers,
+    away,
     combined,
     grouped,
     in_force,
@@ -143,7 +144,7 @@ def one_address_twice(live: Live, staged: Staged, rows: Rows, town: Town, log: F
             return {
                 "value": rows.label(int(staged.row_no[members[0]]), "address_label"),
                 "others": _row_list(staged, members[1:]),
-                "distance_ft": plain_number(float(spans[found[at]])),
+                "away": away(float(spans[found[at]]), "up to " if len(members) > 2 else ""),
                 "shape": shapely.multipoints(staged.shapes[members]),
             }
 
@@ -171,12 +172,16 @@ def one_place_twice(live: Live, staged: Staged, rows: Rows, town: Town, log: Fin
     streets, houses = groups.distinct(street), groups.distinct(house)
     stacked = groups.count > 1
     if stacked.any():
+        kinds = (
+            (int((stacked & (houses <= 1)).sum()), "units of one house"),
+            (int((stacked & (houses > 1) & (streets <= 1)).sum()), "numbers of one street"),
+        )
+        said = " and ".join(f"{plain_count(count, 'point')} with {words}" for count, words in kinds if count)
         log.add(
             "STACKED_POINTS",
             places=plain_count(int(stacked.sum()), "point"),
             rows=plain_number(int(groups.count[stacked].sum())),
-            units=plain_number(int((stacked & (houses <= 1)).sum())),
-            numbers=plain_number(int((stacked & (houses > 1) & (streets <= 1)).sum())),
+            kinds=f": {said}" if said else "",
         )
     several = np.flatnonzero(streets > 1)
     several = several[np.argsort(-groups.count[several], kind="stable")]
@@ -413,9 +418,8 @@ ADDRESS_CHECKS = (
     TableCheck(("ZIP_ELSEWHERE", "ZIP_UNKNOWN", "ZIP_AMONG_OTHERS"), zip_codes),
     TableCheck(("POSTAL_CITY_ELSEWHERE",), postal_cities),
     TableCheck(("NOT_IN_FORCE", "STALE_ADDRESSES"), not_in_force),
-    TableCheck(street_checks.SPELLING, street_checks.spelling),
+    TableCheck(street_checks.NAMES, street_checks.names),
     TableCheck(street_checks.NUMBERS, street_checks.numbers),
-    TableCheck(street_checks.PARCELS, street_checks.against_parcels),
     TableCheck(("OLDER_YEAR",), shared_checks.older_year),
     TableCheck(("COUNT_DROP", "STREET_COUNT_DROP", "NEW_STREETS"), shrinkage),
     TableCheck(("ADDRESSES_REPLACED", "RENUMBERED"), replaced),

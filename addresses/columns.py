@@ -6,6 +6,7 @@ What several checks need of the same rows; no findings here.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from statewide.crosswalk import Crosswalk
+from statewide.findings import plain_number
 from statewide.standard import Standard
 
 Flags = npt.NDArray[np.bool_]
@@ -24,6 +26,24 @@ STREET = ("st_premod", "st_predir", "st_pretyp", "st_presep", "st_name", "st_pos
 """The parts of a street's name, in the order in which they are said."""
 _WITHIN = ("structure", "wing", "floor", "room", "seat")
 """Places within a building that are not in the address line."""
+
+
+def filled(table: pa.Table, name: str) -> Flags:
+    """Which rows have a value there."""
+    found: Flags = table.column(name).combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+    return found
+
+
+def any_filled(table: pa.Table, names: Sequence[str]) -> Flags:
+    """Which rows have a value in one of the columns."""
+    found: Flags = np.any([filled(table, name) for name in names], axis=0)
+    return found
+
+
+def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    """The table with that column, in its place where it has one."""
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
 
 
 def street_names(rows: pa.Table) -> pa.Array:
@@ -129,6 +149,11 @@ def in_force(rows: pa.Table, standard: Standard) -> Flags:
 def delivered_column(crosswalk: Crosswalk, *fields: str) -> str | None:
     """The delivered column that the first of these fields with one comes from."""
     return next((crosswalk.mapping[name] for name in fields if name in crosswalk.mapping), None)
+
+
+def away(distance_ft: float, most: str = "") -> str:
+    """How far it is, as a sentence ends."""
+    return "on the same point" if distance_ft < 0.5 else f"{most}{plain_number(distance_ft)} ft away"
 
 
 def today() -> dt.date:

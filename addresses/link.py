@@ -106,11 +106,11 @@ def link_town(connection: Connection, standard: Standard, cousub_fips: str, *, f
     [(points, kept, with_parcel)] = connection.execute(_COUNTS, town).fetchall()
     if not points and not kept:
         return Linked(0, 0, 0, 0, 0, relinked=False)
-    if not full:
+    if kept and not full:
         [(stale,)] = connection.execute(read_sql("addresses", "link_is_stale"), town).fetchall()
         if not stale:
             return Linked(points, with_parcel, 0, 0, 0, relinked=False)
-    return _Linking(connection, standard, town).run()
+    return _Linking(connection, standard, town).run(first=not kept)
 
 
 class _Linking:
@@ -121,7 +121,8 @@ class _Linking:
         self._standard = standard
         self._town = town
 
-    def run(self) -> Linked:
+    def run(self, *, first: bool) -> Linked:
+        """Link the town; the first time there is nothing to compare with."""
         points, addresses = self._addresses()
         land, parcels = self._parcels()
         links = link_evidence.link(addresses, parcels, self._standard.header.address_link)
@@ -132,7 +133,7 @@ class _Linking:
         }
         # The planner knows nothing yet of what was written a moment ago, and would loop where it should hash.
         self._connection.execute("SET LOCAL enable_nestloop = off")
-        if self._first():
+        if first:
             self._write(wanted)
             made, changed, ended = len(links.address), 0, 0
         else:
@@ -251,11 +252,6 @@ class _Linking:
             "read_with": pa.repeat(self._town["read_with"], len(land.uids)),
         }
 
-    def _first(self) -> bool:
-        """Whether nothing is kept of the town yet."""
-        [(kept,)] = self._connection.execute(_KEPT, self._town).fetchall()
-        return not kept
-
     def _write(self, wanted: dict[str, dict[str, pa.Array]]) -> None:
         """Write a town of which nothing is kept; what was read in the locations may be there already."""
         for table, columns in wanted.items():
@@ -368,11 +364,6 @@ _COUNTS = """
 SELECT (SELECT count(*) FROM addresses.address_point WHERE cousub_fips = %(town)s), count(*), count(parcel_uid)
 FROM addresses.address_link
 WHERE cousub_fips = %(town)s
-"""
-
-_KEPT = """
-SELECT EXISTS (SELECT FROM addresses.address_link WHERE cousub_fips = %(town)s)
-    OR EXISTS (SELECT FROM addresses.address_parcel WHERE cousub_fips = %(town)s)
 """
 
 _CHANGED = sql.SQL("""

@@ -58,12 +58,12 @@ class Parsed:
 
 def parse_addresses(standard: Standard, texts: pa.Array | pa.ChunkedArray, villages: Iterable[str] = ()) -> Parsed:
     """Take whole addresses apart. `villages` are the town's places that may stand at the end (Mystic)."""
-    return _parsed(LineReader(standard, tuple(villages)), texts, numbered=True)
+    return _parsed(standard, villages, texts, numbered=True)
 
 
 def parse_streets(standard: Standard, texts: pa.Array | pa.ChunkedArray, villages: Iterable[str] = ()) -> Parsed:
     """Take streets in one piece apart; what starts with a number is a name (4 Mile River Road)."""
-    return _parsed(LineReader(standard, tuple(villages)), texts, numbered=False)
+    return _parsed(standard, villages, texts, numbered=False)
 
 
 def label(parts: pa.Table) -> pa.Array:
@@ -84,10 +84,14 @@ def normalized(labels: pa.Array) -> pa.Array:
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, r" {2,}", " "))
 
 
-def _parsed(reader: LineReader, texts: pa.Array | pa.ChunkedArray, numbered: bool) -> Parsed:
+def _parsed(standard: Standard, villages: Iterable[str], texts: pa.Array | pa.ChunkedArray, numbered: bool) -> Parsed:
+    reader = LineReader(standard, tuple(villages))
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     encoded = whole.cast(pa.string()).dictionary_encode()
-    distinct = pc.utf8_trim_whitespace(pc.replace_substring_regex(encoded.dictionary, r"\s+", " "))
+    # An empty column that went into the line with the others; without brackets it may be a name.
+    nothing = "|".join(text for text in standard.header.null_spellings if text.startswith("<"))
+    distinct = pc.replace_substring_regex(encoded.dictionary, f"(?i){nothing}", " ") if nothing else encoded.dictionary
+    distinct = pc.utf8_trim_whitespace(pc.replace_substring_regex(distinct, r"\s+", " "))
     plain, plain_rows = _plain(reader, distinct) if numbered else (np.zeros(0, dtype=np.int64), _SCHEMA.empty_table())
     other = np.setdiff1d(np.arange(len(distinct)), plain, assume_unique=True)
     lines = [reader.read(text, numbered) for text in distinct.take(pa.array(other)).to_pylist()]

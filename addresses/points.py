@@ -1,6 +1,7 @@
 """A town's points → `addresses.address_point`: what is peculiar to addresses on the walk through the hall.
 
-What the town gave in one piece is taken apart into NENA's columns; what it gave in parts is kept as it gave it.
+What the town gave in one piece is taken apart into NENA's columns; what it gave in parts is put into the standard's
+words and otherwise kept as it gave it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from addresses import withholding
 from addresses.checks import ADDRESS_CHECKS
-from addresses.columns import STREET
+from addresses.columns import STREET, Flags, any_filled, filled, with_column
+from addresses.given_parts import in_listed_words, streets_again, with_cased_names, with_numbers, with_units
 from addresses.parsing import Parsed, label, normalized, parse_addresses, parse_streets
 from addresses.row_checks import row_checks
-from addresses.screening import screen, strip
+from addresses.screening import quotable, screen, strip
 from statewide.arrival import Rows
-from statewide.conform import listed
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog
 from statewide.intake import Dataset, Delivery, Outcome, Request, Say, take_in
@@ -34,8 +34,7 @@ TAIL = ("a4", "post_comm", "post_code")
 """What may stand behind the street in a whole address; it only fills what the town left empty."""
 
 _STREET_WORDS = tuple(name for name in STREET if name != "st_name")
-
-Flags = npt.NDArray[np.bool_]
+_NOT_QUOTED = "An address, not quoted because it may be a person's name,"
 
 
 def submit(settings: Settings, request: Request, say: Say) -> Outcome:
@@ -58,72 +57,65 @@ def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
         "address_normalized": normalized(labels),
         "crs_assumed": pa.repeat(pa.scalar(rows.crs.how == "assumed"), len(table)),
     }.items():
-        table = _with(table, name, values)
+        table = with_column(table, name, values)
     row_checks(replace(rows, conformed=table), town, log)
     return table
 
 
 def _in_parts(rows: Rows, log: FindingLog) -> pa.Table:
     """The conformed rows with the parts of each address, and where each part comes from."""
-    table = rows.conformed
-    for field in log.standard.table(log.dataset).town_fields:
-        if field.codes:
-            values = table.column(field.name).combine_chunks()
-            table = _with(table, field.name, listed(log.standard.code_lists[field.codes], values))
-    number_given = _any_filled(table, ("add_number", "addnum_cmp"))
-    street_given = _any_filled(table, ("st_name",))
-    unit_given = _any_filled(table, ("unit", "unitvalue"))
+    table = with_units(log.standard, with_numbers(in_listed_words(log.standard, rows.conformed)))
+    again, mended = streets_again(log.standard, table)
+    table = _fill(table, again, STREET, mended)
+    number_given = any_filled(table, ("add_number", "addnum_cmp"))
+    street_given = any_filled(table, ("st_name",))
+    unit_given = any_filled(table, ("unit", "unitvalue"))
     # A column called "street name" often holds the whole street: then none of its other parts has a column.
-    alone = street_given & ~_any_filled(table, _STREET_WORDS)
+    alone = street_given & ~any_filled(table, _STREET_WORDS)
     in_one = pc.if_else(pa.array(alone), table.column("st_name"), table.column("delivered_street"))
     street = parse_streets(log.standard, _where(in_one, alone | ~street_given))
-    street_read = _filled(street.parts, "st_name") & ~street.held
+    street_read = filled(street.parts, "st_name") & ~street.held
     whole = _where(table.column("delivered_address"), ~number_given | ~(street_given | street_read))
     address = parse_addresses(log.standard, whole, ())
-    read = _filled(address.parts, "st_name") & ~address.held
-    number_read = _filled(address.parts, "add_number") & ~address.held
+    read = filled(address.parts, "st_name") & ~address.held
+    number_read = filled(address.parts, "add_number") & ~address.held
     from_street = street_read & (alone | ~street_given)
     from_address = read & ~street_given & ~from_street
     table = _fill(table, address, NUMBER, number_read & ~number_given)
     table = _fill(table, street, STREET, from_street)
     table = _fill(table, address, STREET, from_address)
-    beside_street = from_street & ~unit_given & _any_filled(street.parts, UNIT)
+    beside_street = from_street & ~unit_given & any_filled(street.parts, UNIT)
     table = _fill(table, street, UNIT, beside_street)
-    unit_read = read & ~unit_given & _any_filled(address.parts, UNIT)
+    unit_read = read & ~unit_given & any_filled(address.parts, UNIT)
     table = _fill(table, address, UNIT, unit_read)
     for name in TAIL:
-        table = _fill(table, address, (name,), read & ~_filled(table, name))
-    table = _with(table, "number_source", _said(number_given, np.zeros_like(read), number_read & ~number_given))
-    table = _with(table, "street_source", _said(street_given & ~from_street, from_street, from_address))
-    table = _with(table, "unit_source", _said(unit_given, beside_street, unit_read))
+        table = _fill(table, address, (name,), read & ~filled(table, name))
+    table = with_column(table, "number_source", _said(number_given, np.zeros_like(read), number_read & ~number_given))
+    from_street |= mended
+    table = with_column(table, "street_source", _said(street_given & ~from_street, from_street, from_address))
+    table = with_column(table, "unit_source", _said(unit_given, beside_street, unit_read))
     _unread(rows, table, street, address, log)
-    return table
+    return with_cased_names(table)
 
 
 def _unread(rows: Rows, table: pa.Table, street: Parsed, address: Parsed, log: FindingLog) -> None:
     """Hold a row whose address nobody could take apart, with our guess."""
-    without = ~_filled(table, "st_name")
+    without = ~filled(table, "st_name")
     for parsed, name in ((street, "delivered_street"), (address, "delivered_address")):
-        for place in np.flatnonzero(without & parsed.held):
+        places = np.flatnonzero(without & parsed.held)
+        texts = table.column(name).combine_chunks().take(pa.array(places))
+        guesses, shown = label(parsed.parts.take(pa.array(places))), quotable(log.standard, texts)
+        for place, text, guess, quoted in zip(places, texts.to_pylist(), guesses.to_pylist(), shown, strict=True):
             log.add(
                 "ADDRESS_UNREAD",
                 row_no=int(rows.row_no[place]),
                 column=rows.crosswalk.mapping.get(name),
-                value=table.column(name)[place].as_py(),
+                value=text if quoted else None,
+                quoted=f"“{text}”" if quoted else _NOT_QUOTED,
                 why=parsed.why[place].as_py(),
-                guess=label(parsed.parts.slice(int(place), 1))[0].as_py() or "none",
+                guess=f" Our guess is {guess}." if quoted and guess else "",
             )
-            without[place] = False
-
-
-def _filled(table: pa.Table, name: str) -> Flags:
-    filled: Flags = table.column(name).combine_chunks().is_valid().to_numpy(zero_copy_only=False)
-    return filled
-
-
-def _any_filled(table: pa.Table, names: Sequence[str]) -> Flags:
-    found: Flags = np.any([_filled(table, name) for name in names], axis=0)
-    return found
+        without[places] = False
 
 
 def _where(values: pa.ChunkedArray, chosen: Flags) -> pa.Array:
@@ -136,13 +128,10 @@ def _fill(table: pa.Table, parsed: Parsed, names: Sequence[str], chosen: Flags) 
     mask = pa.array(chosen)
     for name in names:
         old = table.column(name).combine_chunks()
-        table = _with(table, name, pc.if_else(mask, parsed.parts.column(name).combine_chunks().cast(old.type), old))
+        table = with_column(
+            table, name, pc.if_else(mask, parsed.parts.column(name).combine_chunks().cast(old.type), old)
+        )
     return table
-
-
-def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    place = table.schema.get_field_index(name)
-    return table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
 
 
 def _said(given: Flags, by_street: Flags, by_address: Flags) -> pa.Array:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from addresses.street_words import StreetWords
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count
 from statewide.standard import CodeList, Standard, StandardField
@@ -27,6 +28,8 @@ _SUBADDRESS = ("subaddress_word", "unit_type", "unit_alone")
 _WEAK = ("also_a_surname", "of_no_person", "part")
 _SURNAME, _NO_PERSON, _PART = _WEAK
 """Codes of words that do not tell a place by themselves."""
+_NOTE = "note"
+"""Code of words that bar a name, and not an address."""
 _CLAUSE = re.compile(r"[,;:/()|]|\s-+\s|--+")
 _WORD = re.compile(r"[^\W_]+")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
@@ -93,6 +96,22 @@ def _screened(
     return rows
 
 
+def quotable(standard: Standard, texts: pa.Array) -> Flags:
+    """Which addresses that nobody could read may be quoted: they have a digit or a word that only streets have, and
+    nothing in them looks like a person's."""
+    encoded = texts.dictionary_encode()
+    words, streets = Words(standard), StreetWords(standard)
+    distinct = encoded.dictionary.to_pylist()
+    personal = _look_like(
+        filter(None, (person.value_pattern for person in standard.header.withheld)), encoded.dictionary
+    )
+    fine = [
+        not person and words.tell_of_streets(text, streets) for text, person in zip(distinct, personal, strict=True)
+    ]
+    found: Flags = pa.array(fine, pa.bool_()).take(encoded.indices).to_numpy(zero_copy_only=False)
+    return found
+
+
 class Words:
     """The words of places, of what bars one, and of parts of a building, ready to be looked up."""
 
@@ -119,6 +138,17 @@ class Words:
     def name_subaddress(self, text: str) -> bool:
         """Whether all longer words of a unit, floor or building are words for such, or it is the name of a place."""
         return self._within.issuperset(_long_words(text)) or self.name_place(text)
+
+    def tell_of_streets(self, text: str, streets: StreetWords) -> bool:
+        """Whether a text has a digit or a street's type, and no word that a person, a home or a refuge goes by.
+
+        A type behind another word is no title: Oak Dr is a street, Dr Oak is not.
+        """
+        words = _words(text)
+        roads = [place > 0 and streets.is_road(word.upper()) for place, word in enumerate(words)]
+        bars = _read(words, self._bars, self._most)
+        barred = any(code not in (None, _NOTE) and not road for code, road in zip(bars, roads, strict=True))
+        return not barred and (any(roads) or any(map(str.isdigit, text)))
 
     def _kind(self, words: Sequence[str]) -> str | None:
         """What a clause is: a place, a part of one, or None for anything else."""
@@ -182,7 +212,8 @@ def _only_places(words: Words, patterns: Mapping[str, str], values: pa.Array, co
     kept = cleaned.take(encoded.indices)
     if withheld := kept.null_count - values.null_count - (pc.sum(empty).as_py() or 0):
         left = len(kept) - kept.null_count
-        log.add("FREE_TEXT_WITHHELD", column=column, rows=plain_count(withheld, "row"), kept=plain_count(left, "row"))
+        shown = f" Of {plain_count(left, 'row')} the name of the place is shown as the landmark." if left else ""
+        log.add("FREE_TEXT_WITHHELD", column=column, rows=plain_count(withheld, "row"), kept=shown)
     return kept
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from addresses.columns import Flags, Floats, Numbers, delivered_column, grouped, in_force, street_names
+from addresses.columns import Flags, Floats, Numbers, away, delivered_column, grouped, in_force, street_names
 from addresses.parsing import parse_addresses
 from statewide.arrival import Rows
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
@@ -26,35 +26,62 @@ from statewide.staging import Staged
 
 SPELLING = ("STREET_SPELLED_ODD", "STREET_TYPE_LEFT_OUT")
 NUMBERS = ("NUMBER_OUT_OF_ORDER", "NUMBER_ON_OTHER_SIDE", "NUMBERS_MIXED")
-PARCELS = ("PARCELS_NOT_COMPARED", "STREETS_WITHOUT_PARCEL", "PARCEL_STREETS_MISSING", "PARCEL_ADDRESSES_MISSING")
+NAMES = (
+    *SPELLING,
+    "PARCELS_NOT_COMPARED",
+    "STREETS_WITHOUT_PARCEL",
+    "PARCEL_STREETS_MISSING",
+    "PARCEL_ADDRESSES_MISSING",
+)
 
 _EXAMPLES = 5
+
+
+def names(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+    """How the streets are spelled; and streets and addresses of the live parcels' locations against the points'."""
+    query = "SELECT location FROM cadastral.parcel WHERE cousub_fips = %s AND location IS NOT NULL"
+    found = [value for (value,) in live.connection.execute(query, [live.cousub_fips]).fetchall()]
+    parsed = parse_addresses(log.standard, pa.array(found, pa.string()))
+    read = ~parsed.held & parsed.parts.column("st_name").combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+    located = parsed.parts.filter(pa.array(read))
+    _spelling(staged, rows, set(pc.unique(street_names(located)).to_pylist()), log)
+    if found:
+        _against_parcels(staged, located, log)
+    else:
+        log.add("PARCELS_NOT_COMPARED")
 
 
 # ── spelling ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def spelling(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
+def _spelling(staged: Staged, rows: Rows, of_parcels: set[str], log: FindingLog) -> None:
     """Streets of one or two points, one letter away from a street with many points nearby, or that street without its
-    type."""
+    type. A street of a parcel is one of its own, and so is one whose points are nearer to one another.
+    """
     limits = log.check("STREET_SPELLED_ODD").limits
     encoded = street_names(staged.rows).dictionary_encode()
     street = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int64)
     names = encoded.dictionary.to_pylist()
     counts = np.bincount(street[street >= 0], minlength=len(names))
     rare = set(np.flatnonzero(counts <= limits["rows_max"]).tolist())
+    meant = {odd for odd in rare if names[odd] in of_parcels}
     well_known = set(np.flatnonzero(counts >= limits["rows_min"]).tolist())
     if not rare or not well_known:
         return
-    slips = _one_letter_apart(names, rare, well_known, int(limits["letters_min"]))
+    slips = _one_letter_apart(names, rare - meant, well_known, int(limits["letters_min"]))
     untyped = _without_type(staged.rows, street, names, rare, well_known)
-    groups = grouped(street)
+    groups, number = grouped(street), pc.fill_null(staged.rows.column("add_number"), 0).to_numpy()
     column = delivered_column(rows.crosswalk, "st_name", "delivered_street", "delivered_address")
     for code, pairs in zip(SPELLING, (slips, untyped), strict=True):
         near: dict[int, tuple[float, int]] = {}
         for odd, usual in pairs:
             those, here = shapely.multipoints(staged.shapes[groups.rows(usual)]), groups.rows(odd)
-            for place, distance in zip(here, shapely.distance(staged.shapes[here], those), strict=True):
+            distances = shapely.distance(staged.shapes[here], those)
+            if code == SPELLING[0] and len(np.unique(number[here])) > 1:
+                among = shapely.length(shapely.linestrings(shapely.get_coordinates(staged.shapes[here])))
+                if among < distances.min():
+                    continue
+            for place, distance in zip(here, distances, strict=True):
                 if distance <= limits["distance_ft_max"]:
                     near[int(place)] = min(near.get(int(place), (np.inf, -1)), (float(distance), usual))
         places = sorted(near)
@@ -65,7 +92,7 @@ def spelling(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog
                 "value": names[street[places[at]]],
                 "usual": names[usual],
                 "points": plain_count(int(counts[usual]), "point"),
-                "distance_ft": plain_number(distance),
+                "away": away(distance),
                 "shape": staged.shapes[places[at]],
             }
 
@@ -278,23 +305,11 @@ def _on_other_side(along: _Along, limits: dict[str, float]) -> Numbers:
 # ── parcels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def against_parcels(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
-    """Streets and addresses of the live parcels' locations against those of the points."""
-    query = "SELECT location FROM cadastral.parcel WHERE cousub_fips = %s AND location IS NOT NULL"
-    locations = pa.array(
-        [value for (value,) in live.connection.execute(query, [live.cousub_fips]).fetchall()], pa.string()
-    )
-    if not len(locations):
-        log.add("PARCELS_NOT_COMPARED")
-        return
-    parsed = parse_addresses(log.standard, locations)
-    read = pa.array(
-        ~parsed.held & parsed.parts.column("st_name").combine_chunks().is_valid().to_numpy(zero_copy_only=False)
-    )
-    there = parsed.parts.filter(read)
-    theirs, ours = street_names(there), street_names(staged.rows)
+def _against_parcels(staged: Staged, located: pa.Table, log: FindingLog) -> None:
+    """Streets and addresses of the live parcels' locations, taken apart, against those of the points."""
+    theirs, ours = street_names(located), street_names(staged.rows)
     # A location without a number is a road or a piece of land that needs no address.
-    addressed = theirs.filter(pc.greater(there.column("add_number").combine_chunks(), 0))
+    addressed = theirs.filter(pc.greater(located.column("add_number").combine_chunks(), 0))
     for code, one, other, noun in (
         ("STREETS_WITHOUT_PARCEL", ours, theirs, "point"),
         ("PARCEL_STREETS_MISSING", addressed, ours, "parcel"),
@@ -309,7 +324,7 @@ def against_parcels(live: Live, staged: Staged, rows: Rows, town: Town, log: Fin
                 rows=plain_count(pc.sum(alone.field("counts")).as_py(), noun),
                 examples=", ".join(by_rows.field("values").to_pylist()[:_EXAMPLES]),
             )
-    lines = pc.unique(_lines(there, theirs)).drop_null()
+    lines = pc.unique(_lines(located, theirs)).drop_null()
     met = pc.is_in(lines, value_set=pc.unique(_lines(staged.rows, ours)))
     if len(lines) and (share := pc.mean(met).as_py()) < log.check("PARCEL_ADDRESSES_MISSING").limits["share_min"]:
         missing = lines.filter(pc.invert(met))

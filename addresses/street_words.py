@@ -160,11 +160,14 @@ class StreetWords:
 
     def _separator(self, capitals: Sequence[str]) -> int:
         """How many words are a type and a separator (Avenue of the, Via) before a name; 0 where they are not."""
-        if not capitals or not self._in_full(capitals[0]) or self.is_road(capitals[-1]):
+        if not capitals or self.is_road(capitals[-1]):
             return 0
-        for separator in self._separators:
+        in_full = self._in_full(capitals[0])
+        for separator in self._separators if in_full or self.is_road(capitals[0]) else ():
             length = 1 + len(separator)
-            if tuple(capitals[1:length]) == separator and len(capitals) > length:
+            # Dr at the Green is none; Ave of the Pines is one.
+            said = tuple(capitals[1:length]) == separator and (in_full or separator[0] == "OF")
+            if said and len(capitals) > length:
                 return length
         return 1 if capitals[0].capitalize() in _ALWAYS_BEFORE and len(capitals) > 1 else 0
 

@@ -21,6 +21,8 @@ _VALUE = re.compile(r"[A-Z]{0,2}[-/]?\d+[A-Z]?(?:[-/+&]\w+)*|[A-Z]{1,2}|[A-Z]-[A
 _BARE_VALUE = re.compile(r"[A-Z]{0,2}-?\d+[A-Z]?|[A-Z]|\d+[A-Z]?-[A-Z\d]+|[A-Z]-[A-Z]")
 """A value with no word before it has to look more like one."""
 _BETWEEN = ("&", "+", "AND")
+GLUED_UNIT = re.compile(r"\b(APT|UNIT|STE|SUITE|BLDG|LOT|FL|RM)\.?(?=\d)", re.IGNORECASE)
+"""A unit's word without a blank before its value."""
 
 
 class UnitWords:
@@ -86,6 +88,13 @@ class UnitWords:
             else:
                 break
         return place
+
+    def read(self, text: str) -> Parts:
+        """The parts of a unit that stands alone (APT B, #2, B); none where it has other words, or tells no unit."""
+        spaced = re.sub(r"(#|,)", r" \1 ", GLUED_UNIT.sub(r"\1 ", text.upper()))
+        words = [word for word in (each.strip(".;") for each in spaced.split()) if word]
+        parts: Parts = {}
+        return parts if self.take(words, parts) == len(words) and "unit" in parts else {}
 
     def add(self, parts: Parts, code: str, value: str | None) -> None:
         """Put one unit among the parts; a second one goes into the value of the first (Apartment 4 REAR)."""

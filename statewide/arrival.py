@@ -153,9 +153,7 @@ def settle(
     # GeoJSON is in degrees unless it says otherwise; numbers that cannot be degrees say otherwise.
     unsaid = reading.kind in ("geojson", "geojsonseq") and bool(np.nanmax(np.abs(shapely.total_bounds(given))) > 360)
     stated = (None, None) if unsaid else (layer.crs_epsg, layer.crs_wkt)
-    crs = settle_crs(
-        given, *stated, town.outline, standard, live=live, reviewed=reviewed, by_name=layer.crs_by_name
-    )
+    crs = settle_crs(given, *stated, town.outline, standard, live=live, reviewed=reviewed, by_name=layer.crs_by_name)
     crs_findings(log, crs)
     if crs.epsg is None:
         # Nothing can be measured without a coordinate system: the rows count, their area does not.

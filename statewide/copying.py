@@ -17,22 +17,27 @@ import shapely
 from psycopg import sql
 
 from statewide.database import Connection
+from statewide.geometry import only_points, points_wkb
 
 UUID = pa.binary(16)
 """Arrow type of a uuid."""
 
 _START = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
-_NULL = pa.scalar(b"\xff\xff\xff\xff")
+_NULL = b"\xff\xff\xff\xff"
+"""The length of a value that is empty."""
 _EPOCH_DAYS = 10_957
 """Days from 1970-01-01, where Arrow counts from, to 2000-01-01, where PostgreSQL does."""
 _EPOCH_MICROSECONDS = _EPOCH_DAYS * 86_400_000_000
 
 
 def copy_in(
-    connection: Connection, target: sql.Composable, columns: Sequence[str], chunks: Iterable[Mapping[str, pa.Array]]
+    connection: Connection,
+    target: sql.Composable,
+    columns: Sequence[str],
+    chunks: Iterable[Mapping[str, pa.Array | pa.Scalar]],
 ) -> None:
-    """COPY chunks of equally long columns into a table, in one statement.
+    """COPY chunks of equally long columns into a table, in one statement; a scalar is a column of one value.
 
     Raises:
         psycopg.Error: a value breaks a rule of the table.
@@ -44,7 +49,8 @@ def copy_in(
         copy.write(_START)
         count = len(columns).to_bytes(2, "big")
         for chunk in chunks:
-            copy.write(_bytes(_joined(count, [_field(chunk[column]) for column in columns])))
+            rows = next(len(values) for values in chunk.values() if not isinstance(values, pa.Scalar))
+            copy.write(_rows((chunk[column] for column in columns), rows, count))
         copy.write(_END)
 
 
@@ -60,25 +66,34 @@ def ewkb_array(shapes: npt.NDArray[np.object_], srid: int) -> pa.Array:
     return pa.array(shapely.to_wkb(shapely.set_srid(shapes, srid), include_srid=True), pa.binary())
 
 
-def _joined(count: bytes, fields: Sequence[pa.Array | bytes]) -> pa.Array:
-    """The rows of a chunk; neighbouring fields that are empty in all of them travel as one."""
+def _rows(columns: Iterable[pa.Array | pa.Scalar], rows: int, count: bytes) -> bytes:
+    """Rows as COPY wants them: the count of the fields, then each value with its length in front.
+
+    What is the same in all rows is put together once, and not row by row.
+    """
     parts: list[pa.Array | bytes] = [count]
-    for field in fields:
-        before = parts[-1]
-        if isinstance(field, bytes) and isinstance(before, bytes):
-            parts[-1] = before + field
-        else:
-            parts.append(field)
-    return pc.binary_join_element_wise(*(pa.scalar(p) if isinstance(p, bytes) else p for p in parts), b"")
+    for column in columns:
+        for part in _field(column):
+            if isinstance(part, bytes) and isinstance(parts[-1], bytes):
+                parts[-1] += part
+            else:
+                parts.append(part)
+    values = [pa.scalar(part) if isinstance(part, bytes) else part for part in parts]
+    return _bytes(pc.binary_join_element_wise(pa.repeat(pa.scalar(b""), rows), *values, b""))
 
 
-def _field(values: pa.Array) -> pa.Array | bytes:
-    """Each value with its length in front, as COPY wants it."""
-    if values.null_count == len(values) > 0:
-        return _NULL
+def _field(values: pa.Array | pa.Scalar) -> tuple[pa.Array | bytes, pa.Array | bytes]:
+    """The length and the bytes of each value."""
+    if isinstance(values, pa.Scalar):
+        [payload] = _payload(pa.array([values])).to_pylist()
+        return len(payload).to_bytes(4, "big"), payload
+    if values.null_count == len(values):
+        return _NULL, b""
     payload = _payload(values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
-    lengths = pc.fill_null(pc.binary_length(payload), 0).to_numpy(zero_copy_only=False)
-    return pc.fill_null(pc.binary_join_element_wise(_fixed(lengths.astype(">i4")), payload, b""), _NULL)
+    lengths = pc.fill_null(pc.binary_length(payload), -1).to_numpy(zero_copy_only=False)
+    same = lengths.min() == lengths.max()
+    length = int(lengths[0]).to_bytes(4, "big") if same else _fixed(lengths.astype(">i4"))
+    return length, pc.fill_null(payload, b"") if payload.null_count else payload
 
 
 def _payload(values: pa.Array) -> pa.Array:
@@ -94,7 +109,8 @@ def _payload(values: pa.Array) -> pa.Array:
     else:
         plain = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
         numbers = plain.astype(plain.dtype.newbyteorder(">"))
-    return pc.if_else(pc.is_valid(values), _fixed(numbers), pa.scalar(None, pa.binary()))
+    fixed = _fixed(numbers)
+    return pc.if_else(values.is_valid(), fixed, pa.scalar(None, pa.binary())) if values.null_count else fixed
 
 
 def _fixed(numbers: npt.NDArray[Any]) -> pa.Array:

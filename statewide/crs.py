@@ -113,7 +113,8 @@ def settle_crs(
     """Decide on the coordinate system of delivered shapes.
 
     A system that is declared, or named in the town's reviewed file, is believed when most shapes then lie in the town.
-    One that only columns called longitude and latitude speak for is dropped when they do not. Without one, each accepted system is tried, and the answer is labelled *assumed*.
+    One that only columns called longitude and latitude speak for is dropped when they do not. Without one, each
+    accepted system is tried, and the answer is labelled *assumed*.
 
     Args:
         shapes: as delivered; None where the row has no shape.

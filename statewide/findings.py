@@ -82,6 +82,8 @@ class FindingLog:
         """
         check = self.check(code)
         most = int(check.limits.get("rows_shown", len(row_nos)))
+        if len(row_nos) == most + 1:
+            most += 1  # to count the last one would take as much room as to show it
         for place, row_no in enumerate(row_nos[:most]):
             filled = dict(words(place))
             self.add(code, row_no=int(row_no), column=column, value=filled.pop("value", None), **filled)

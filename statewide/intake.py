@@ -578,6 +578,7 @@ class _Trip:
                 "layer": request.layer,
                 "accept": dict(request.accept),
                 "keep_confidential": self.settings.keep_confidential,
+                "day": self.received_at.date().isoformat(),  # some checks ask what day it is
             },
             [dataset.sources.parent for dataset in datasets],
         )

@@ -17,10 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
+from statewide.ddl import of_points
 from statewide.geometry import Shapes, distances_ft, same_shape
 from statewide.live import Live
 from statewide.staging import Digests, Staged, content_hashes
-from statewide.standard import Standard
+from statewide.standard import LineageLaw, Standard
 
 Kind = Literal["within tolerance", "changed"]
 Indices = npt.NDArray[np.int64]
@@ -88,7 +89,12 @@ def trace(live: Live, staged: Staged, standard: Standard) -> Lineage:
     keys, shapes = live.columns(old, names)
     here = Side(staged.attribute_hash[new], tuple(staged.text(name)[new] for name in names), staged.shapes[new])
     there = Side(np.ascontiguousarray(versions["attribute_hash"][old]), tuple(keys), shapes)
-    pairs = list(match(here, there, header.coordinate_tolerance_ft, header.lineage.same_land_share_min))
+    if of_points(live.table):
+        said = names.index(live.table.renumbered_by[0])
+        found = match_points(here, there, header.coordinate_tolerance_ft, header.lineage, said)
+    else:
+        found = match(here, there, header.coordinate_tolerance_ft, header.lineage.same_land_share_min)
+    pairs = list(found)
     close = [(new[left], old[right]) for left, right, kind, _ in pairs if kind == "within tolerance"]
     changed = [(new[left], old[right]) for left, right, kind, _ in pairs if kind == "changed"]
     return Lineage(
@@ -106,8 +112,9 @@ def keep_live(
 ) -> Lineage:
     """Do not end live rows whose new row is held: the last good version stays, here of a row.
 
-    A live row stays if one of its numbers stands on held rows and on none that is published. A held row without any
-    number is known by its land, or, if it has no area either, by what the table shows as a row's title.
+    A live row stays if one of its numbers stands on held rows and on none that is published; where the law names the
+    one that says what a row is, the others count only of held rows without it. A held row without any number is known
+    by its land, or, if it has no area either, by what the table shows as a row's title.
 
     Args:
         held: the held rows; `shapes` are theirs, in the same order.
@@ -118,10 +125,14 @@ def keep_live(
     titles = [name for name in (live.table.collection and live.table.collection.title_field,) if name]
     columns, lots = live.columns(going, [*live.table.match_on, *titles])
     stays, nameless = np.zeros(len(going), dtype=bool), np.ones(len(held), dtype=bool)
+    said = np.zeros(len(held), dtype=bool)
+    for name in live.table.renumbered_by:
+        said |= _texts(held, name) != None  # noqa: E711  (element-wise)
     for name, values in zip(live.table.match_on, columns, strict=False):
         theirs = _texts(held, name)
-        stays |= _among(values, theirs) & ~_among(values, staged.text(name))
-        nameless &= theirs == None  # noqa: E711  (element-wise)
+        nameless &= theirs == None  # noqa: E711
+        asked = theirs if name in live.table.renumbered_by else theirs[~said]
+        stays |= _among(values, asked) & ~_among(values, staged.text(name))
     drawn = nameless & (shapely.get_dimensions(shapes) == 2)
     sides = [Side(np.zeros(len(each), dtype="V16"), (), each) for each in (shapes[drawn], lots)]
     here, there = (_areas_among(side, np.ones(len(side), dtype=bool)) for side in sides)
@@ -172,35 +183,97 @@ def match(new: Side, live: Side, tolerance_ft: float, same_land_share: float) ->
     The cost of what lies within the tolerance is its distance in feet. Of several rows with a number, the one that
     shares most land goes first, so that of a split lot the largest part that keeps the number stays the parcel.
     """
-    free_new = np.ones(len(new), dtype=bool)
-    free_live = np.ones(len(live), dtype=bool)
     if not len(new) or not len(live):
         return
-
-    def take(
-        left: Indices, right: Indices, kind: Kind, shifts: npt.NDArray[np.float64]
-    ) -> Iterator[tuple[int, int, Kind, float]]:
-        for index in np.argsort(shifts, kind="stable"):
-            a, b = int(left[index]), int(right[index])
-            if free_new[a] and free_live[b]:
-                free_new[a] = free_live[b] = False
-                yield a, b, kind, float(shifts[index])
-
+    free = _Free.of(new, live)
     left, right = _same_place(new, live, tolerance_ft)
-    alike = new.attribute_hash[left] == live.attribute_hash[right]
-    apart = distances_ft(new.shapes[left[alike]], live.shapes[right[alike]])
-    yield from take(left[alike], right[alike], "within tolerance", apart)
+    yield from _as_they_were(new, live, left, right, free)
     # First those that stayed where they were: a number may stand on thousands of rows, or be given to others anew.
     for new_key, live_key in zip(new.keys, live.keys, strict=True):
-        stayed = (new_key[left] == live_key[right]) & (new_key[left] != None)  # noqa: E711  (element-wise)
-        yield from take(left[stayed], right[stayed], "changed", np.zeros(int(stayed.sum())))
+        stayed = _alike(new_key[left], live_key[right])
+        yield from free.take(left[stayed], right[stayed])
     for new_key, live_key in zip(new.keys, live.keys, strict=True):
-        a, b = _same_key(new_key, live_key, free_new, free_live)
-        yield from take(a, b, "changed", _by_land(new.shapes, live.shapes, a, b))
-    yield from take(left, right, "changed", np.zeros(len(left)))
-    here, there = _areas_among(new, free_new), _areas_among(live, free_live)
+        a, b = _same_key(new_key, live_key, free)
+        yield from free.take(a, b, "changed", _by_land(new.shapes, live.shapes, a, b))
+    yield from free.take(left, right)
+    here, there = _areas_among(new, free.new), _areas_among(live, free.live)
     a, b, common = _same_land(new, live, here, there, same_land_share)
-    yield from take(a, b, "changed", -common)
+    yield from free.take(a, b, "changed", -common)
+
+
+def match_points(
+    new: Side, live: Side, tolerance_ft: float, law: LineageLaw, said: int
+) -> Iterator[tuple[int, int, Kind, float]]:
+    """The same for points, of which `said` is the place among the keys of the one that says what a point is.
+
+    A point that says the same nearby is the same; an identifier is believed where it says the same, or within reach. Of
+    several points on one spot, two whose identifiers differ are not the same for want of a better.
+    """
+    if not len(new) or not len(live):
+        return
+    free = _Free.of(new, live)
+    left, right = _same_place(new, live, tolerance_ft)
+    yield from _as_they_were(new, live, left, right, free)
+    for key in [said, *(key for key in range(len(new.keys)) if key != said)]:
+        stayed = _alike(new.keys[key][left], live.keys[key][right])
+        yield from free.take(left[stayed], right[stayed])
+    a, b = _same_key(new.keys[said], live.keys[said], free)
+    apart = shapely.distance(new.shapes[a], live.shapes[b])
+    near = apart <= law.near_ft
+    yield from free.take(a[near], b[near], "changed", apart[near])
+    for new_key, live_key in zip(new.keys, live.keys, strict=True):
+        a, b = _same_key(new_key, live_key, free)
+        apart = shapely.distance(new.shapes[a], live.shapes[b])
+        believed = _alike(new.keys[said][a], live.keys[said][b]) | (apart <= law.reach_ft)
+        yield from free.take(a[believed], b[believed], "changed", apart[believed])
+    crowded = (np.bincount(left, minlength=len(new))[left] > 1) | (np.bincount(right, minlength=len(live))[right] > 1)
+    for key in range(len(new.keys)):
+        if key != said:
+            here, there = new.keys[key][left], live.keys[key][right]
+            other = (here != None) & (there != None) & (here != there)  # noqa: E711  (element-wise)
+            left, right, crowded = (each[~(crowded & other)] for each in (left, right, crowded))
+    yield from free.take(left, right)
+
+
+@dataclass(frozen=True)
+class _Free:
+    """Which rows of either side have no partner yet."""
+
+    new: npt.NDArray[np.bool_]
+    live: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, new: Side, live: Side) -> _Free:
+        return cls(np.ones(len(new), dtype=bool), np.ones(len(live), dtype=bool))
+
+    def take(
+        self,
+        left: Indices,
+        right: Indices,
+        kind: Kind = "changed",
+        costs: npt.NDArray[np.float64] | None = None,
+    ) -> Iterator[tuple[int, int, Kind, float]]:
+        """Of these pairs those of free rows, the cheapest first."""
+        costs = np.zeros(len(left)) if costs is None else costs
+        for index in np.argsort(costs, kind="stable"):
+            a, b = int(left[index]), int(right[index])
+            if self.new[a] and self.live[b]:
+                self.new[a] = self.live[b] = False
+                yield a, b, kind, float(costs[index])
+
+
+def _as_they_were(
+    new: Side, live: Side, left: Indices, right: Indices, free: _Free
+) -> Iterator[tuple[int, int, Kind, float]]:
+    """Of the pairs in one place those that say the same in every column."""
+    alike = new.attribute_hash[left] == live.attribute_hash[right]
+    apart = distances_ft(new.shapes[left[alike]], live.shapes[right[alike]])
+    yield from free.take(left[alike], right[alike], "within tolerance", apart)
+
+
+def _alike(here: npt.NDArray[np.object_], there: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = (here == there) & (here != None)  # noqa: E711  (element-wise)
+    return found
 
 
 def _areas_among(side: Side, free: npt.NDArray[np.bool_]) -> Indices:
@@ -247,16 +320,11 @@ def _middles(shapes: Shapes) -> Shapes:
     return found
 
 
-def _same_key(
-    new: npt.NDArray[np.object_],
-    live: npt.NDArray[np.object_],
-    free_new: npt.NDArray[np.bool_],
-    free_live: npt.NDArray[np.bool_],
-) -> tuple[Indices, Indices]:
+def _same_key(new: npt.NDArray[np.object_], live: npt.NDArray[np.object_], free: _Free) -> tuple[Indices, Indices]:
     """Pairs of free rows with the same number."""
     places: dict[Any, tuple[list[int], list[int]]] = {}
-    for side, (keys, free) in enumerate(((new, free_new), (live, free_live))):
-        for index in np.flatnonzero(free):
+    for side, (keys, among) in enumerate(((new, free.new), (live, free.live))):
+        for index in np.flatnonzero(among):
             if keys[index] is not None:
                 places.setdefault(keys[index], ([], []))[side].append(int(index))
     return _indices(pair for here, there in places.values() for pair in _pairs(here, there))

@@ -143,12 +143,15 @@ def town_of(connection: Connection, file: str, shapes: Shapes, declared: int | N
     Raises:
         UnknownTown: in no one town lie most of them.
     """
+    nowhere = f"{file} does not lie in one town of the register: send it alone and name its town (--town)."
     points = sample_points(shapes)
     moved = _read_in(points, declared, standard)
     on_earth = [corners[np.isfinite(corners).all(axis=1)] for corners in moved.values()]
     boxes = [shapely.box(*corners.min(axis=0), *corners.max(axis=0)) for corners in on_earth if len(corners)]
     towns = _towns(connection, boxes=boxes)
-    outlines = [town.outline for town in towns]
+    if not towns:
+        raise UnknownTown(nowhere)
+    outlines = np.array([town.outline for town in towns], dtype=object)
     shares: dict[int, float] = {}
     for corners in moved.values():
         # The outlines ask for the points, not the other way: who asks is prepared, and an outline has many corners.
@@ -157,7 +160,7 @@ def town_of(connection: Connection, file: str, shapes: Shapes, declared: int | N
             shares[int(place)] = max(shares.get(int(place), 0.0), float(count) / len(points))
     best = max(shares, key=lambda place: shares[place], default=None)
     if best is None or shares[best] < _MOST:
-        raise UnknownTown(f"{file} does not lie in one town of the register: send it alone and name its town (--town).")
+        raise UnknownTown(nowhere)
     return towns[best]
 
 

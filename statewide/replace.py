@@ -17,7 +17,7 @@ from psycopg import sql
 
 from statewide.copying import UUID, copy_in, ewkb_array, uuid_array
 from statewide.database import Connection
-from statewide.ddl import has_shapes, shape_srids, stored_columns
+from statewide.ddl import has_shapes, of_points, shape_srids, stored_columns
 from statewide.errors import LedgerUnbalanced
 from statewide.geometry import published_shapes
 from statewide.lineage import Indices, Lineage
@@ -120,7 +120,8 @@ def replace_town(
 def _require_written(live: Live, staged: Staged, places: Indices, submission_id: str) -> None:
     """The database's own count and measure of what was written: a second opinion for the ledger."""
     table = live.table
-    area = sql.SQL("coalesce(sum(ST_Area(geom)), 0)" if has_shapes(table) else "0")
+    has_areas = has_shapes(table) and not of_points(table)
+    area = sql.SQL("coalesce(sum(ST_Area(geom)), 0)" if has_areas else "0")
     row = live.connection.execute(
         sql.SQL("SELECT count(*), {} FROM {} WHERE submission_id = %s AND {} = %s").format(
             area, sql.Identifier(table.schema_name, table.name), sql.Identifier(table.town_key or "")
@@ -188,13 +189,13 @@ class LiveColumns:
         self._submission = pa.scalar(bytes.fromhex(submission_id.replace("-", "")), UUID)
         self._now = pa.scalar(now, pa.timestamp("us", tz="UTC"))
 
-    def chunks(self, places: Indices, uids: Digests) -> Iterator[dict[str, pa.Array]]:
+    def chunks(self, places: Indices, uids: Digests) -> Iterator[dict[str, pa.Array | pa.Scalar]]:
         """The rows at these places, some thousands at a time; `uids` has the identifiers of all rows."""
         for start in range(0, len(places), _CHUNK):
             here = places[start : start + _CHUNK]
             yield self._columns(here, uuid_array(uids[here]))
 
-    def _columns(self, places: Indices, uids: pa.Array) -> dict[str, pa.Array]:
+    def _columns(self, places: Indices, uids: pa.Array) -> dict[str, pa.Array | pa.Scalar]:
         staged, table = self._staged, self._staged.table
         rows = staged.rows.take(pa.array(places))
         columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
@@ -209,8 +210,8 @@ class LiveColumns:
             "row_no": columns["row_no"].cast(pa.int32()),
             "attribute_hash": uuid_array(staged.attribute_hash[places]),
             "shape_hash": uuid_array(staged.shape_hash[places]),
-            "submission_id": pa.repeat(self._submission, len(places)),
-            "valid_from": pa.repeat(self._now, len(places)),
+            "submission_id": self._submission,
+            "valid_from": self._now,
         }
         if has_shapes(table):
             shapes = staged.shapes[places]

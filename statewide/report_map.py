@@ -39,16 +39,20 @@ _AMONG_POINTS_FT = (600.0, 1200.0, 2400.0)
 _NEIGHBOURS = 6
 _WAY_FT = 264_000.0
 """What lies outside of the town by up to this (50 miles) is shown with the part of the town that is nearest to it."""
-_NAMED = 14
+_NAMED = 24
 """Where more points than this are in a close-up, only those that it is about have their names beside them."""
-_LETTER, _LINE = 9, 15
+_LETTER, _LINE = 10, 15
 """What a letter of a name takes in a close-up, across and up, in grid units."""
+_BESIDE = 13
+"""How far from the middle of its point a name begins."""
+_FINE, _FINE_MAP = 150, 4000
+"""With more points than this a close-up, and the map, draw them finer."""
 _SMALL = 16
 """A shape that measures less than this on the grid gets a marker as well, or nobody would see it."""
 _CROWD = 300
 """With more marks than this of one severity, areas go without markers."""
 _PINNED = 60
-"""A finding of more points than this is shown as dots of its colour."""
+"""A finding of more points than this is shown as dots of its colour, and a close-up takes no more of them."""
 _SCALES_FT = (10, 20, 50, 100, 200, 500, 1000, 2000, 2640, 5280, 10560, 26400, 52800)
 _SCALE_WORDS = {2640: "½ mile", 5280: "1 mile", 10560: "2 miles", 26400: "5 miles", 52800: "10 miles"}
 _MARKERS: dict[Severity, str] = {
@@ -135,16 +139,17 @@ class CloseUps:
         town = _path(shapely.get_parts(shapely.clip_by_rect(self._outline, *margin)), view)
         body = f'<path class="ground" d="{town}"/>'
         body += f'<path class="fabric" d="{_path(shapely.clip_by_rect(near, *margin), view)}"/>'
-        body += f'<path class="town" d="{town}"/>' + _dots(near, view)
+        body += f'<path class="town" d="{town}"/>'
+        body += _dots(near, view, "dots fine", step=3) if len(near) > _FINE else _dots(near, view)
         if around is not None:
             body += f'<path class="row" d="{_path(shapely.get_parts(around), view)}"/>'
         marked = np.array([place], dtype=object)
         if self._of_points and shapely.get_dimensions(place) == 0:
-            marked = shapely.get_parts(marked)
+            marked = shapely.get_parts(marked)[:_PINNED]
         beside = _spots(marked[1:], view)
         body += f'<path class="beside" d="{"".join(_pins(beside, "WARN", 7))}"/>' if beside.size else ""
         body += f'<path class="mark {kind}" d="{_path(marked[:1], view)}"/>'
-        body += _pinned(marked[:1], severity, view, areas_too=True, radius=18 if severity == "NOTE" else 9)
+        body += _pinned(marked[:1], severity, view, areas_too=True, radius=13 if severity == "NOTE" else 9)
         if self._of_points:
             body += self._names(found, marked, view)
         return view.svg(body + _scale_bar(view, 10, 18), "closeup")
@@ -169,15 +174,18 @@ class CloseUps:
         order = np.argsort(apart, kind="stable")
         if len(order) > _NAMED:
             order = order[apart[order] < 1.0]
-        taken: list[Box] = []
+        taken: list[Box] = [(0, view.height - 2 * _LINE, 8 * _LETTER, view.height)]  # the scale bar
+        taken += [(x - 9, y - 9, x + 9, y + 9) for x, y in view.snap(centres).T.tolist()]
         texts = []
         for at, (x, y) in zip(order.tolist(), view.snap(places[order]).T.tolist(), strict=True):
-            names = list(dict.fromkeys(filter(None, map(self._name, self._rows[found[place == at]].tolist()))))
+            rows = self._rows[found[place == at][:_PINNED]].tolist()
+            names = list(dict.fromkeys(filter(None, map(self._name, rows))))
             text = ", ".join(names[:2]) + ("…" if len(names) > 2 else "")
             width = len(text) * _LETTER
-            left = x + 12 if x + 12 + width <= view.width else x - 12 - width
+            left = x + _BESIDE if x + _BESIDE + width <= view.width else x - _BESIDE - width
             box = (left, y - _LINE / 2, left + width, y + _LINE / 2)
-            if text and not any(_overlap(box, other) for other in taken):
+            inside = box[1] >= 0 and box[3] <= view.height
+            if text and inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 start, anchor = (left, "") if left > x else (left + width, ' text-anchor="end"')
                 texts.append(f'<text x="{start}" y="{y + 5}"{anchor}>{escape(text)}</text>')
@@ -258,15 +266,16 @@ def _meets(shapes: Shapes, frame: Box) -> npt.NDArray[np.bool_]:
 
 
 def _fabric(shapes: Shapes, view: _View) -> str:
-    return _drawn(shapes, view, "fabric", _FABRIC_BYTES) + _dots(shapes, view)
+    dots = "dots fine" if len(shapes) > _FINE_MAP else "dots"
+    return _drawn(shapes, view, "fabric", _FABRIC_BYTES) + _dots(shapes, view, dots)
 
 
-def _dots(shapes: Shapes, view: _View, kind: str = "dots") -> str:
-    """The points among the shapes as one path, those that fall on one another once."""
+def _dots(shapes: Shapes, view: _View, kind: str = "dots", step: int = 1) -> str:
+    """The points among the shapes as one path, those that fall on one another, to a step of the grid, once."""
     points = shapes[shapely.get_type_id(shapes) == 0]
     if not len(points):
         return ""
-    spots = np.unique(view.snap(shapely.get_coordinates(points)), axis=1)
+    spots = np.unique(view.snap(shapely.get_coordinates(points)) // step, axis=1) * step
     return f'<path class="{kind}" d="' + "".join(f"M{x} {y}h0" for x, y in spots.T.tolist()) + '"/>'
 
 
@@ -319,7 +328,7 @@ def _spots(shapes: Shapes, view: _View) -> Grid:
 
 
 def _pins(spots: Grid, severity: Severity, radius: int) -> Iterator[str]:
-    r = max(2, radius // 2) if severity == "NOTE" else radius
+    r = radius * 2 // 3 if severity == "NOTE" else radius
     for x, y in spots.T.tolist():
         yield _MARKERS[severity].format(x=x, y=y, r=r, d=2 * r)
 

@@ -222,6 +222,12 @@ class _Group:
     def more(self) -> int:
         return self.count - len(self.lines) - len(self.rest)
 
+    @property
+    def undrawn(self) -> list[_Line]:
+        """The lines that no drawing names."""
+        drawn = [line for line, _ in self.close_ups]
+        return [line for line in self.lines if line not in drawn]
+
     def any(self, name: str) -> bool:
         """Whether any line has something under that name, so that its column is worth showing."""
         return any(getattr(line, name) is not None for line in self.lines)
@@ -322,10 +328,11 @@ def _close_ups(
     if not _has_shapes(report):
         return
     shown: set[tuple[float, ...]] = set()
+    spots = ("Point", "MultiPoint") if _shape(report) == "Point" else ("Point",)
     for index in group:
         finding, place = placed.findings[index], placed.places[index]
         if len(shown) == _CLOSE_UPS_SHOWN or (
-            finding.severity == "NOTE" and (finding.shape is None or place is None or shapely.get_dimensions(place))
+            finding.severity == "NOTE" and (finding.shape is None or place is None or place.geom_type not in spots)
         ):
             return
         if place is None or place.bounds in shown or (finding.row_no is None and place.geom_type == "MultiPoint"):

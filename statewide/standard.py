@@ -50,7 +50,7 @@ class Profile(_Law):
 
 
 class Overflow(_Law):
-    """Where text goes that does not fit a field's type but fits the pattern: into another field, where that is empty."""
+    """Where a value goes that does not fit a field's type but fits the pattern: another field, where that is empty."""
 
     field: Name
     pattern: str
@@ -364,12 +364,14 @@ class Basis(_Law):
 
 
 class LineageLaw(_Law):
-    """From which shares of common land a parcel is the same, was split, or was merged."""
+    """From which shares of common land a parcel is the same, was split, or was merged; how far a point may move."""
 
     same_land_share_min: float = Field(gt=0.5, le=1)
     lies_in_share_min: float = Field(gt=0.5, le=1)
     covered_share_min: float = Field(gt=0.5, le=1)
     covered_share_max: float = Field(ge=1)
+    near_ft: float = Field(gt=0)
+    reach_ft: float = Field(gt=0)
 
 
 class AddressLinkLaw(_Law):

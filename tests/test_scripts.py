@@ -59,6 +59,9 @@ def test_shellcheck_finds_nothing() -> None:
         ["ingest-parcels"],
         ["ingest-parcels", "franklin.zip", "Franklin"],
         ["ingest-parcels", "--help"],
+        ["ingest-addresses"],
+        ["ingest-addresses", "points.zip"],
+        ["ingest-addresses", "--help"],
     ],
     ids=" ".join,
 )

@@ -18,4 +18,9 @@ SELECT street_id, %(kind)s, place_uid, number,
 FROM numbered
 JOIN spelled USING (name, street_type)
 JOIN named USING (name_key, type_key),
-     LATERAL (SELECT substring(whole_number FROM '^\s*\d{1,6}\s*-\s*(\d{1,6})\s*$')::integer AS range_end) AS range
+     LATERAL (
+         SELECT CASE
+             WHEN whole_number LIKE '%%-%%'
+             THEN substring(whole_number FROM '^\s*\d{1,6}\s*-\s*(\d{1,6})\s*$')::integer
+         END AS range_end
+     ) AS range

@@ -180,7 +180,7 @@ def test_one_address_far_apart_is_asked_about_and_nearby_is_noted(check: Check) 
     )
     outcome = check(points)
     (far,) = named(outcome, "ADDRESS_TWICE")
-    assert (far.row_no, "row 129, up to 1," in far.sentence) == (1, True)
+    assert (far.row_no, "row 129, 1," in far.sentence) == (1, True)
     (near,) = named(outcome, "ADDRESS_TWICE_NEAR")
     assert (near.row_no, "row 130, 42 ft" in near.sentence) == (21, True)
 
@@ -220,7 +220,7 @@ def test_units_at_one_point_are_noted_and_streets_at_one_point_are_asked_about(c
     points.change(40, shape=points.shapes[5])
     outcome = check(points)
     (note,) = named(outcome, "STACKED_POINTS")
-    assert "2 points have several addresses, 6 in all; on 1 of the points they are units" in note.sentence
+    assert "On 2 points stand several addresses, 6 in all: 1 point with units of one house." in note.sentence
     (asked,) = named(outcome, "STREETS_AT_ONE_POINT")
     assert (asked.row_no, "MAIN STREET, NORTH SHORE ROAD" in asked.sentence) == (6, True)
 
@@ -237,7 +237,7 @@ def test_points_beside_the_town_are_noted_asked_about_or_held_by_distance(check:
     for row, feet in ((1, 600.0), (2, 1200.0), (3, 7000.0)):  # the outline is 500 ft west of the first lot
         points.change(row, shape=shapely.Point(WEST - feet, SOUTH + 100))
     outcome = check(points)
-    assert "by up to 100 ft: 1 row" in named(outcome, "POINTS_ON_THE_LINE")[0].sentence
+    assert "1 row outside of Alder's outline, by 100 ft at most." in named(outcome, "POINTS_ON_THE_LINE")[0].sentence
     assert [(each.row_no, "700 ft" in each.sentence) for each in named(outcome, "OUTSIDE_TOWN")] == [(3, True)]
     assert [(each.row_no, each.severity) for each in named(outcome, "FAR_OUTSIDE_TOWN")] == [(4, "ERROR")]
 
@@ -291,6 +291,29 @@ def test_a_street_one_letter_off_its_neighbour_is_told_which_is_meant(check: Che
     assert f"“{slip.upper()} LANE” is one letter away from SCHOOL LANE, which has 15 points" in finding.sentence
 
 
+def test_a_street_that_a_parcel_has_is_no_slip(check: Check) -> None:
+    points = town_points()
+    points.change(points.on_street("School")[1:], St_Name="Schooll")
+    assert named(check(points), "STREET_SPELLED_ODD") == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "places", "found"),
+    [
+        ((1, 3), ((500.0, 800.0), (560.0, 800.0)), []),  # a short street of its own
+        ((7, 33), ((350.0, 205.0), (1650.0, 205.0)), [41, 42]),
+        ((7, 7), ((350.0, 800.0), (360.0, 800.0)), [41, 42]),  # one house
+    ],
+)
+def test_two_houses_nearer_to_one_another_are_a_street_of_their_own(
+    check: Check, numbers: tuple[int, int], places: tuple[tuple[float, float], ...], found: list[int]
+) -> None:
+    points = long_street()
+    for number, place in zip(numbers, places, strict=True):
+        points.append(points_at(place)[0], Add_Number=number, St_Name="Lung Hill", St_PosTyp="Road")
+    assert [finding.row_no for finding in named(check(points), "STREET_SPELLED_ODD")] == found
+
+
 @pytest.mark.parametrize(
     ("usual", "other"), [("Elm", "Elk"), ("4th", "5th"), ("School", "Stool"), ("Section A", "Section B")]
 )
@@ -330,6 +353,8 @@ def test_a_number_far_from_its_neighbours_is_out_of_order(check: Check) -> None:
     outcome = check(points)
     (finding,) = named(outcome, "NUMBER_OUT_OF_ORDER")
     assert (finding.row_no, "both 7 and 9" in finding.sentence) == (8, True)
+    assert finding.shape is not None  # with the two that it is compared with
+    assert [part.x - WEST for part in shapely.get_parts(finding.shape)] == [1900, 350, 450]
 
 
 def test_a_deep_lot_is_not_out_of_order(check: Check) -> None:

@@ -90,14 +90,14 @@ READ = [  # rows, with a point, EPSG
     ("data/TRU_ADDS-excerpt.zip", "shapefile", 347, 347, 3734),
     ("data/us-ca-alameda_county-excerpt-mixedcase.zip", "shapefile", 2849, 2849, 2227),
     ("data/us-ut-excerpt.zip", "shapefile", 91, 91, 26912),
-    ("data/VA_SiteAddress-excerpt.zip", "csv", 9, 9, None),
+    ("data/VA_SiteAddress-excerpt.zip", "csv", 9, 9, 4326),
     ("data/us-or-portland.zip", "csv", 12, 11, None),
     ("data/us-mi-grand-traverse.geojson.zip", "geojson", 10, 0, 4326),
     ("data/pl.zip", "gml", 998, 998, 2180),
     ("outputs/denver-metro-preview.geojson", "geojsonseq", 100, 100, 4326),
-    ("outputs/portland_metro.zip", "csv", 767, 767, None),
+    ("outputs/portland_metro.zip", "csv", 767, 767, 4326),
     ("outputs/portland_metro_geom.zip", "csv", 767, 767, None),
-    ("outputs/santa_clara.zip", "csv", 4913, 4913, None),
+    ("outputs/santa_clara.zip", "csv", 4913, 4913, 4326),
     ("data/ua-kharkiv-0.json", "esrijson", 1, 1, 4326),
     ("data/us-ny-orange-0.json", "esrijson", 9, 8, 4326),
     ("data/us-ca-carson-0.json", "esrijson", 6, 5, 4326),
@@ -262,7 +262,9 @@ def test_a_table_with_coordinates_is_a_map(
 
     reading = points(file, work)
 
-    assert reading.layer.crs_epsg is None  # no table says it; the place tells
+    # Only columns for longitude and latitude with numbers of degrees say it; else the place tells.
+    by_name = {name.casefold()[:3] for name, _ in columns} == {"lon", "lat"} and epsg == 4326
+    assert (reading.layer.crs_epsg, reading.layer.crs_by_name) == (4326 if by_name else None, by_name)
     assert np.abs(degrees(reading, epsg) - shapely.get_coordinates(POINTS)).max() < 1e-7
     assert reading.table["FULLADDR"][0].as_py() == "1 BLINMAN STREET"
 

@@ -85,6 +85,11 @@ def test_nothing_gives_nothing_and_holds_nothing(standard: Standard, texts: pa.A
         assert lines(parsed) == [None] * len(texts)
 
 
+def test_an_empty_column_in_a_line_is_nothing(standard: Standard) -> None:
+    texts = pa.array(["12 <Null> MARLPIT RD <null>", "<Null> <Null>", "12 NULL RD"])
+    assert lines(parse_addresses(standard, texts)) == ["12 Marlpit Road", None, "12 Null Road"]
+
+
 def test_a_missing_number_is_a_finding_and_an_unread_address_is_held(standard: Standard) -> None:
     texts = ["MARLPIT RD", "0 MARLPIT RD", "PO BOX 12", "12 MARLPIT RD & WINDLEY ST", "MARLPIT POND"]
     parsed = parse_addresses(standard, pa.array(texts))
@@ -138,6 +143,7 @@ def test_villages_of_the_town_are_known_by_name_and_by_their_letters(standard: S
         ("OLD RTE 7", "Old Route 7"),
         ("BROADWAY", "Broadway"),
         ("Avenue of the Larks", "Avenue of the Larks"),
+        ("AVE OF THE LARKS", "Avenue of the Larks"),
         ("St Marys Ct", "St Marys Court"),
     ],
 )

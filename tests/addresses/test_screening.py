@@ -159,9 +159,9 @@ def test_a_place_becomes_the_landmark_and_other_free_text_goes() -> None:
     assert rows.column("landmark").to_pylist() == ["Town Hall", None, "Lincoln School", None]
     assert rows.column("site").to_pylist() == ["Town Hall", None, None, None]
     assert log.counts() == {"FREE_TEXT_WITHHELD": 2}
-    assert [finding.sentence.partition(" have ")[0] for finding in log.findings] == [
-        "1 row of the column SITE",
-        "2 rows of the column ADDTL_LOC",
+    assert [finding.sentence.partition(":")[0] for finding in log.findings] == [
+        "The text of the column SITE is not kept on 1 row",
+        "The text of the column ADDTL_LOC is not kept on 2 rows",
     ]
 
 

@@ -260,7 +260,8 @@ def test_what_lacks_more_than_one_zero_is_still_invalid(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["12A", "12 A", "A12", "12-14", "12 - 14", "12 1/2", "12-1/2", "12½", "12.5", "121+125", "12 to 14", "12,14"]
+    "text",
+    ["12A", "12 A", "A12", "12-14", "12 - 14", "12 1/2", "12-1/2", "12½", "12.5", "121+125", "12 to 14", "12,14"],
 )
 def test_a_house_number_with_more_to_it_goes_where_whole_numbers_stand(text: str) -> None:
     columns, log = conformed_point(add_number=[text, "7", " 7 "], addnum_suf=[None, None, "B"])

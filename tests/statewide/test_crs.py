@@ -73,6 +73,25 @@ def test_a_stated_system_is_believed_when_the_shapes_then_lie_in_the_town(epsg: 
     assert (found.epsg, found.how, found.share_in_town, found.better) == (epsg, "declared", 1.0, None)
 
 
+def test_degrees_by_the_names_of_their_columns_leave_no_doubt_and_one_note() -> None:
+    lots = moved_to(4326, LOTS)
+    found = settle_crs(lots, 4326, "GEOGCRS[…]", TOWN, STANDARD, by_name=True)
+    assert (found.epsg, found.how, found.rivals) == (4326, "named", ())
+    log = FindingLog(STANDARD, "parcel", 2025, "Hartford", "37000")
+    crs_findings(log, found)
+    assert [(finding.code, finding.severity) for finding in log.findings] == [("CRS_NAMED", "NOTE")]
+    assert (
+        "columns for longitude and latitude, so they were read in EPSG:4326 (WGS 84); 100 %" in log.findings[0].sentence
+    )
+
+
+def test_degrees_by_name_that_do_not_lie_in_the_town_are_as_degrees_of_which_nothing_is_said() -> None:
+    swapped = by(moved_to(4326, LOTS), lambda xy: xy[:, ::-1])
+    found = settle_crs(swapped, 4326, "GEOGCRS[…]", TOWN, STANDARD, by_name=True)
+    assert found == settle_crs(swapped, None, None, TOWN, STANDARD)
+    assert "axes swapped" in found.why
+
+
 def test_a_wrong_statement_is_kept_and_the_right_system_named() -> None:
     lots = shapes(shapely.box(*HARTFORD, HARTFORD[0] + 200, HARTFORD[1] + 200))
     found = settle_crs(lots, 26956, "EPSG:26956", TOWN, STANDARD)

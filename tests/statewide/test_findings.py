@@ -39,6 +39,15 @@ def test_many_rows_of_one_kind_are_shown_up_to_a_limit_and_then_counted() -> Non
     assert asked == list(range(most + 1))  # nothing is worked out for rows that are only counted
 
 
+def test_rows_that_are_only_counted_come_last_and_one_alone_is_shown() -> None:
+    most = int(STANDARD.checks["ID_MISSING"].limits["rows_shown"])
+    log = new_log()
+    log.add_each("ID_MISSING", list(range(1, most + 2)), lambda place: {})
+    assert [finding.row_no for finding in log.sorted()] == list(range(1, most + 2))
+    log.add_each("ID_MISSING", list(range(1, most + 3)), lambda place: {})
+    assert [finding.row_no for finding in log.sorted()][-2:] == [most + 1, None]
+
+
 def test_a_check_that_holds_rows_names_each_of_them() -> None:
     log = new_log()
     log.add_each("TOWN_MISMATCH", list(range(1, 1001)), lambda place: {"value": "Birch"})

@@ -413,8 +413,8 @@ def test_the_score_shows_its_formula_and_what_each_fix_earns(full: ReportInput, 
     assert "Every measure of the score" in page
     assert "fill “Town link” in 30 rows +2" in page
     assert "Parcels with an assessment 27 of 30 90 % 50 % 98 % 12.50 15" in page
-    assert "Row without a shape" in page
-    assert re.search(r"Row without a shape parcels \+[\d.]+ points", page)
+    assert "Row without a place on the map" in page
+    assert re.search(r"Row without a place on the map parcels \+[\d.]+ points", page)
 
 
 def test_completeness_is_set_against_last_years(full_folder: Path) -> None:
@@ -470,3 +470,69 @@ def test_a_fault_in_every_row_makes_no_giant(report: ReportInput, tmp_path: Path
     assert "60,000" in page
     assert "and 59,988 more" in page
     assert "and 2,850 more in report.json" in page
+
+
+# ── a town of address points ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def points_report() -> ReportInput:
+    """Sixty houses of Elm Street in a row; row 2 has no place, row 60 lies far away, and 55 lack what is asked for."""
+    shapes = np.array([shapely.Point(EAST + 10 * number, NORTH) for number in range(60)], dtype=object)
+    shapes[1], shapes[59] = None, shapely.Point(EAST + 30_000, NORTH)
+    log = FindingLog(load_standard(), "address_point", 2025, "Elsewhere", "99999")
+    log.add("GEOMETRY_MISSING", row_no=2)
+    log.add("FAR_OUTSIDE_TOWN", row_no=60, distance_ft="29,200", shape=shapes[59])
+    near = shapely.multipoints([shapes[39], shapes[10], shapes[12]])
+    log.add("NUMBER_OUT_OF_ORDER", row_no=40, distance_ft="280", before=11, after=13, value="40 ELM ST", shape=near)
+    log.add("POINTS_ON_THE_LINE", rows="2 rows", distance_ft="3", shape=shapely.multipoints(shapes[3:5]))
+    log.add_each("NUMBER_MISSING", list(range(3, 58)), lambda place: {})
+    report = report_on(log, shapes, shapes, dataset="address_point")
+    return replace(
+        report, row_no=np.arange(1, 61), noun="addresses", label_field="address_label", columns={}, scores=(),
+        label=lambda row_no: f"{row_no} ELM ST", accepted={},
+        against=Against(2024, dt.date(2025, 3, 28), (58, 60), (0.0, 0.0)),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def points_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(points_report(), tmp_path_factory.mktemp("out"))
+
+
+def test_a_report_of_points_speaks_of_places_and_not_of_land(points_folder: Path) -> None:
+    page = words(points_folder)
+    assert "The row has no place, so it cannot be put on the map." in page
+    assert "Addresses 58 60 +2 +3.4 %" in page
+    assert not re.search(r"Acres|tax boundaries|square f|no shape", page)
+
+
+def test_rows_that_are_only_counted_come_below_those_that_are_named(points_folder: Path) -> None:
+    page = words(points_folder)
+    part = page[page.index("55 rows NUMBER_MISSING") :]
+    order = ("The row has a street and no house number.", "Row 14", "and 38 more in findings.csv", "5 rows more have")
+    assert [part.index(each) for each in order] == sorted(part.index(each) for each in order)
+    assert "On the map" not in part[: part.index(order[-1])]
+
+
+def test_a_point_is_marked_where_it_is_and_not_midway_to_those_it_is_compared_with(points_folder: Path) -> None:
+    (found,) = [
+        each for each in features(points_folder / "findings.gpkg", "points") if each["check"] == "NUMBER_OUT_OF_ORDER"
+    ]
+    assert shapely.from_wkb(found["geometry"]).equals(shapely.Point(EAST + 390, NORTH))
+    page = (points_folder / "report.html").read_text(encoding="utf-8")
+    (mark,) = re.findall(r'<g id="address_point-row-40".*?</g>', page)
+    assert re.findall(r' d="(M\d+ \d+)', mark) == re.findall(r"M\d+ \d+", mark)[:1]
+
+
+def test_a_row_too_far_off_for_the_map_is_drawn_with_the_town_and_is_no_link(points_folder: Path) -> None:
+    page = (points_folder / "report.html").read_text(encoding="utf-8")
+    assert "address_point-row-60" not in page
+    (figure,) = re.findall(r"<figure>(?:(?!</figure>).)*Row 60 · 60 ELM ST", page, re.DOTALL)
+    assert '<path class="town" d="M' in figure
+    assert ">60</text>" in figure
+
+
+def test_one_finding_stops_nothing_in_the_singular(tmp_path: Path) -> None:
+    report = points_report()
+    report.log.findings[:] = [finding for finding in report.log.findings if finding.code == "NUMBER_OUT_OF_ORDER"]
+    assert "look at 1 finding below. It stops nothing." in words(written(report, tmp_path))

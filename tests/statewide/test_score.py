@@ -107,3 +107,16 @@ def test_any_counts_make_a_score_between_nothing_and_a_hundred(counts: dict[str,
     assert 0 <= found.points <= found.measurable <= 100
     assert found.points == pytest.approx(sum(m.points for part in found.parts for m in part.measures))
     assert all(gain.points > 0 for gain in found.gains)
+
+
+@pytest.mark.parametrize("code", ["ADDRESS_TWICE", "NUMBER_OUT_OF_ORDER", "STREET_SPELLED_ODD"])
+def test_addresses_that_do_not_agree_lose_points(code: str) -> None:
+    law = LAW.score_of("address_point")
+    (measure,) = (each for each in law.measures if code in each.free_of)
+    faulty = {each.name: 100 if each is measure else 0 for each in law.measures}
+    assert score(a_delivery("address_point"), LAW).points == 100
+    assert score(a_delivery("address_point", faulty=faulty), LAW).points == 100 - measure.points / 2
+
+
+def test_no_town_loses_points_for_streets_that_have_no_type() -> None:
+    assert "st_postyp" not in scored_fields(LAW, "address_point")
