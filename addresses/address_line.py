@@ -47,6 +47,7 @@ _NUMBER = re.compile(
     r"(?:\s?[-,]+(?=\s))?(?=\s|[A-Z]{3}|$)",
     re.IGNORECASE,
 )
+_LETTER_BEHIND = re.compile(r"\d\s[A-Z]$", re.IGNORECASE)
 _DECIMALS = {".5": "1/2", "½": "1/2", "¼": "1/4", "¾": "3/4"}
 _HIGHEST = 999_999
 _BOX = re.compile(
@@ -171,11 +172,12 @@ class LineReader:
         if not found or (found["prefix"] or "").upper() in ("I", *self._streets.directions):
             return {}, text
         whole, suffix, rest = found["whole"].strip(), found["suffix"], text[found.end() :].strip(" ,")
-        if suffix and found["join"].isspace() and not found["more"]:
-            letter, follows = suffix.strip(), rest.split(" ")[0].upper()
-            # "12 E Main St" and "12 B St" have no suffix.
+        if _LETTER_BEHIND.search(whole):
+            letter, follows = whole[-1], rest.split(" ")[0].upper()
+            # "12 E Main St", "12-14 E Main St" and "12 B St" have no suffix.
             if letter.upper() in self._streets.directions or not follows or self._streets.type_of(follows):
-                whole, suffix, rest = whole[:-1].strip(), None, f"{letter} {rest}".strip()
+                suffix = suffix if found["more"] else None
+                whole, rest = whole[:-1].strip(), f"{letter} {rest}".strip()
         return {"addnum_cmp": whole, **_number_parts(found, suffix)}, rest
 
     def _behind_number(self, text: str, has_number: bool) -> Line:
@@ -255,7 +257,7 @@ class LineReader:
             before = text[: found.start()].rstrip(" ,")
             # CT is Court behind a name, and Connecticut behind a comma, a whole street or a town.
             first, comma, last = before.partition(",")
-            sure = found["comma"] or found["state"].upper() != "CT" or self._is_whole(first)
+            sure = found["comma"] or found["state"].upper() != "CT" or self._is_whole(first) or self._goes_on(before)
             if sure or (comma and ("post_code" in parts or self._take_place(last.strip().upper(), {}))):
                 text = before
         *before_last, last = (piece.strip() for piece in text.split(","))
@@ -267,6 +269,12 @@ class LineReader:
             parts.setdefault("post_comm", cased(last.split()))
             return ", ".join(before_last)
         return text
+
+    def _goes_on(self, text: str) -> bool:
+        """Whether words follow behind a street that ends in its type."""
+        capitals = _capitals(text)
+        end = self._streets.street_end(capitals)
+        return self._has_road(text) and 0 < end < len(capitals) and capitals[end][0].isalpha()
 
     def _may_be_place(self, words: Sequence[str]) -> bool:
         """Whether words behind a comma may be a place that nobody told us of."""

@@ -34,6 +34,7 @@ from addresses.columns import (
     town_zips,
     whole_addresses,
 )
+from addresses.screening import Words
 from statewide import shared_checks
 from statewide.arrival import Rows
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
@@ -57,7 +58,7 @@ def other_town(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingL
     words = given.dictionary.to_pylist()
     if all(same_town(word, town) for word in words):
         return
-    towns = _towns_by_name(live)
+    towns, known = _towns_by_name(live), Words(log.standard, log.town)
     indices = pc.fill_null(given.indices, -1).to_numpy()
     for index, word in enumerate(words):
         if same_town(word, town):
@@ -67,7 +68,8 @@ def other_town(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingL
             for row_no in there:
                 log.add("TOWN_MISMATCH", row_no=int(row_no), column=column, value=word)
         else:
-            log.add("PLACE_NOT_A_TOWN", column=column, value=word, rows=plain_count(len(there), "row"))
+            shown = known.unless_a_name(word)
+            log.add("PLACE_NOT_A_TOWN", column=column, value=shown, rows=plain_count(len(there), "row"))
 
 
 def _towns_by_name(live: Live) -> dict[str, str]:

@@ -21,6 +21,7 @@ from addresses.given_parts import in_listed_words, streets_again, with_cased_nam
 from addresses.parsing import Parsed, label, normalized, parse_addresses, parse_streets
 from addresses.row_checks import row_checks
 from addresses.screening import quotable, screen, strip
+from addresses.street_doubts import doubtful_streets, known_streets
 from statewide.arrival import Rows
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog
@@ -34,6 +35,7 @@ TAIL = ("a4", "post_comm", "post_code")
 """What may stand behind the street in a whole address; it only fills what the town left empty."""
 
 _STREET_WORDS = tuple(name for name in STREET if name != "st_name")
+_DOUBT = "what stands for the street may be a person's name or a remark"
 _NOT_QUOTED = "An address, not quoted because it may be a person's name,"
 
 
@@ -76,7 +78,7 @@ def _in_parts(rows: Rows, log: FindingLog) -> pa.Table:
     street = parse_streets(log.standard, _where(in_one, alone | ~street_given))
     street_read = filled(street.parts, "st_name") & ~street.held
     whole = _where(table.column("delivered_address"), ~number_given | ~(street_given | street_read))
-    address = parse_addresses(log.standard, whole, ())
+    address = parse_addresses(log.standard, whole, _villages(table))
     read = filled(address.parts, "st_name") & ~address.held
     number_read = filled(address.parts, "add_number") & ~address.held
     from_street = street_read & (alone | ~street_given)
@@ -84,6 +86,15 @@ def _in_parts(rows: Rows, log: FindingLog) -> pa.Table:
     table = _fill(table, address, NUMBER, number_read & ~number_given)
     table = _fill(table, street, STREET, from_street)
     table = _fill(table, address, STREET, from_address)
+    # In a file without any part of a street, a name that could not be read is no street that the town gave.
+    unread = alone & street.held & ~any_filled(rows.conformed, _STREET_WORDS).any()
+    in_text = from_address | (from_street & (~alone | ~any_filled(rows.conformed, _STREET_WORDS).any())) | unread
+    doubtful = doubtful_streets(log, table, in_text)
+    for name in STREET:
+        table = with_column(table, name, _where(table.column(name), ~doubtful))
+    street, address = _with_doubts(street, doubtful & ~from_address), _with_doubts(address, doubtful & from_address)
+    from_street, from_address, read = from_street & ~doubtful, from_address & ~doubtful, read & ~doubtful
+    street_given, number_read = street_given & ~doubtful, number_read & ~doubtful
     beside_street = from_street & ~unit_given & any_filled(street.parts, UNIT)
     table = _fill(table, street, UNIT, beside_street)
     unit_read = read & ~unit_given & any_filled(address.parts, UNIT)
@@ -94,17 +105,31 @@ def _in_parts(rows: Rows, log: FindingLog) -> pa.Table:
     from_street |= mended
     table = with_column(table, "street_source", _said(street_given & ~from_street, from_street, from_address))
     table = with_column(table, "unit_source", _said(unit_given, beside_street, unit_read))
-    _unread(rows, table, street, address, log)
+    _unread(rows, table, ((street, in_one, "delivered_street"), (address, whole, "delivered_address")), log)
     return with_cased_names(table)
 
 
-def _unread(rows: Rows, table: pa.Table, street: Parsed, address: Parsed, log: FindingLog) -> None:
+def _villages(table: pa.Table) -> list[str]:
+    """Places within the town that its own column names."""
+    names: list[str] = table.column("a4").drop_null().unique().to_pylist()
+    return names
+
+
+def _with_doubts(parsed: Parsed, doubtful: Flags) -> Parsed:
+    """What was read, with these rows held."""
+    why = pc.if_else(pa.array(doubtful & ~parsed.held), _DOUBT, parsed.why)
+    return replace(parsed, held=parsed.held | doubtful, why=why)
+
+
+def _unread(rows: Rows, table: pa.Table, texts_read: Sequence[tuple[Parsed, pa.Array, str]], log: FindingLog) -> None:
     """Hold a row whose address nobody could take apart, with our guess."""
     without = ~filled(table, "st_name")
-    for parsed, name in ((street, "delivered_street"), (address, "delivered_address")):
+    streets = known_streets(log, table)
+    for parsed, given, name in texts_read:
         places = np.flatnonzero(without & parsed.held)
-        texts = table.column(name).combine_chunks().take(pa.array(places))
-        guesses, shown = label(parsed.parts.take(pa.array(places))), quotable(log.standard, texts)
+        texts = pa.chunked_array([given]).combine_chunks().take(pa.array(places))
+        guesses = label(parsed.parts.take(pa.array(places)))
+        shown = quotable(log.standard, log.town, texts, streets)
         for place, text, guess, quoted in zip(places, texts.to_pylist(), guesses.to_pylist(), shown, strict=True):
             log.add(
                 "ADDRESS_UNREAD",

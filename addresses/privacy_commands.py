@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from addresses.meant_points import nearest_labels
 from addresses.points import ADDRESSES
 from addresses.withholding import Request, lapsed_requests, release, requests_in_force, withhold
 from statewide.console import emit, progress
@@ -76,9 +77,13 @@ def withhold_address(
             until=until.date() if until else None,
             reason=reason,
         )
+        missed = None if request.points else request.address_normalized
+        near = nearest_labels(connection, standard, found, missed) if missed else []
     behind = tell_the_rooms(settings, (ADDRESSES,), found, progress)
     result = {"outcome": "ok", "town": found.town_name, "request_no": request.request_no, "points": request.points}
     later = "" if request.points else " Nothing of the town matches it now; it is applied to what the town hands in."
+    if near:
+        later += "".join(f"\n  Shown on that street: {label}" for label in near)
     emit(
         json,
         result | {"behind": behind},

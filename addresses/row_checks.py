@@ -32,7 +32,6 @@ def row_checks(rows: Rows, town: Town, log: FindingLog) -> None:
     _numbers_and_streets(rows, log)
     _street_names(rows, log)
     _units(rows, log)
-    _unlisted_words(rows, log)
     _said_positions(rows, log)
     _dates(rows, log)
 
@@ -82,23 +81,6 @@ def _units(rows: Rows, log: FindingLog) -> None:
             column=delivered_column(rows.crosswalk, "unitvalue", "unit"),
             rows=plain_count(wordless, "row"),
         )
-
-
-def _unlisted_words(rows: Rows, log: FindingLog) -> None:
-    """Words of coded columns that their list has not; said once per word."""
-    for field in log.standard.table(log.dataset).town_fields:
-        if field.codes is None:
-            continue
-        known = {code.code for code in log.standard.code_lists[field.codes].codes}
-        for entry in rows.conformed.column(field.name).drop_null().value_counts().to_pylist():
-            if entry["values"] not in known:
-                log.add(
-                    "WORD_NOT_LISTED",
-                    column=delivered_column(rows.crosswalk, field.name, "delivered_street", "delivered_address"),
-                    value=entry["values"],
-                    field=field.title,
-                    rows=plain_count(entry["counts"], "row"),
-                )
 
 
 def _said_positions(rows: Rows, log: FindingLog) -> None:

@@ -1,7 +1,8 @@
 """No person in an address: free texts pass only as names of places, and values that look like a person's are emptied.
 
-What is not clearly a place is withheld. Words and patterns are the law's (codes/landmark_word.yml, landmark_bar.yml and
-subaddress_word.yml; `value_pattern` in standard.yml). A finding says where something was withheld and never what.
+What is not clearly a place is withheld. Which question a value is asked is the law's (`screening` of its field), and so
+are words and patterns (codes/*_word.yml, landmark_bar.yml; `value_pattern` in standard.yml). A finding says where
+something was withheld and never what.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 
 from addresses.street_words import StreetWords
 from statewide.crosswalk import Crosswalk
-from statewide.findings import FindingLog, plain_count
+from statewide.findings import FindingLog, plain_count, unless_a_name
 from statewide.standard import CodeList, Standard, StandardField
 
 Flags = npt.NDArray[np.bool_]
@@ -25,11 +26,17 @@ Phrase = tuple[str, ...]
 LANDMARK = "landmark"
 _CONTACT, _PROTECTED = "contact", "suppression_flag"
 _SUBADDRESS = ("subaddress_word", "unit_type", "unit_alone")
+_STREET = ("street_type", "directional", "st_pre_separator", "street_modifier")
+_IDENTIFIERS = ("number", "measure")
+"""Kinds of values that have a digit."""
 _WEAK = ("also_a_surname", "of_no_person", "part")
 _SURNAME, _NO_PERSON, _PART = _WEAK
 """Codes of words that do not tell a place by themselves."""
 _NOTE = "note"
 """Code of words that bar a name, and not an address."""
+_TAIL = ("a4", "post_comm")
+_IN_ONE = ("delivered_street", "delivered_address")
+_JOINING = frozenset({"of", "the", "and", "for", "po", "box", "rr", "ct", "usa", "route", "rte"})
 _CLAUSE = re.compile(r"[,;:/()|]|\s-+\s|--+")
 _WORD = re.compile(r"[^\W_]+")
 _LONG_WORD = re.compile(r"[^\W\d_]{3,}")
@@ -64,6 +71,7 @@ def screen(
     fields = standard.table(log.dataset).town_fields
     present = {field.name: field.name for field in fields if field.name in rows.column_names}
     rows = _screened(standard, rows, row_no, log, present, mapping)
+    rows = _only_listed(standard, rows, log, mapping)
     texts = [rows.column(field.name).combine_chunks() for field in fields if field.screening == "place"]
     place = rows.schema.get_field_index(LANDMARK)
     found = pc.coalesce(*texts)
@@ -79,7 +87,7 @@ def _screened(
     names: Mapping[str, str],
 ) -> pa.Table:
     """Screen the column of each field; `names` has what each is called in a finding."""
-    table, words = standard.table(log.dataset), Words(standard)
+    table, words = standard.table(log.dataset), Words(standard, log.town)
     patterns = {person.name: person.value_pattern for person in standard.header.withheld if person.value_pattern}
     for name, column in columns.items():
         field, place = table.field(name), rows.schema.get_field_index(column)
@@ -87,7 +95,8 @@ def _screened(
         text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
         if not text or values.null_count == len(values):
             continue
-        said = names.get(name, field.title)
+        # A village or postal city without a column stood behind a whole address.
+        said = names.get(name) or (names.get("delivered_address") if name in _TAIL else None) or field.title
         if field.screening == "place":
             values = _only_places(words, patterns, values, said, log)
         else:
@@ -96,30 +105,75 @@ def _screened(
     return rows
 
 
-def quotable(standard: Standard, texts: pa.Array) -> Flags:
-    """Which addresses that nobody could read may be quoted: they have a digit or a word that only streets have, and
-    nothing in them looks like a person's."""
+def _only_listed(standard: Standard, rows: pa.Table, log: FindingLog, mapping: Mapping[str, str]) -> pa.Table:
+    """The rows without words that their code list has not; each column's are counted.
+
+    A word is named where it stands on many rows, or cannot be a name.
+    """
+    words, most = Words(standard, log.town), log.check("PERSON_IN_VALUE").limits["locality_rows_min"]
+    for field in standard.table(log.dataset).town_fields:
+        by_name = field.screening == "listed"
+        if field.name not in rows.column_names or not (field.codes or by_name):
+            continue
+        place, code_list = rows.schema.get_field_index(field.name), standard.code_lists[field.codes or field.name]
+        encoded = rows.column(place).combine_chunks().dictionary_encode()
+        known = code_list.lookup().keys() if by_name else {code.code for code in code_list.codes}
+        texts = encoded.dictionary.to_pylist()
+        fine = [(text.strip().casefold() if by_name else text) in known for text in texts]
+        if all(fine):
+            continue
+        counts: dict[object, int] = {}
+        for text, count, listed in zip(texts, _counts(encoded), fine, strict=True):
+            shown = text if count >= most else words.unless_a_name(text)
+            if not listed:
+                counts[shown] = counts.get(shown, 0) + count
+        column = next((mapping[name] for name in (field.name, *_IN_ONE) if name in mapping), None)
+        for shown, count in counts.items():
+            said = plain_count(count, "row")
+            log.add("WORD_NOT_LISTED", column=column, value=shown, field=field.title, rows=said)
+        kept = pc.if_else(pa.array(fine), encoded.dictionary, pa.scalar(None, encoded.dictionary.type))
+        rows = rows.set_column(place, field.name, kept.take(encoded.indices))
+    return rows
+
+
+def quotable(standard: Standard, town: str, texts: pa.Array, streets: Iterable[str]) -> Flags:
+    """Which addresses that nobody could read may be quoted: they have a digit or a word that only streets have, each of
+    their words is known, and nothing in them looks like a person's.
+
+    Args:
+        streets: names of streets that stand in the file more than once.
+    """
     encoded = texts.dictionary_encode()
-    words, streets = Words(standard), StreetWords(standard)
+    words, types = Words(standard, town), StreetWords(standard)
+    known = {word for street in streets for word in _words(street)}
     distinct = encoded.dictionary.to_pylist()
     personal = _look_like(
         filter(None, (person.value_pattern for person in standard.header.withheld)), encoded.dictionary
     )
     fine = [
-        not person and words.tell_of_streets(text, streets) for text, person in zip(distinct, personal, strict=True)
+        not person and words.tell_of_streets(text, types) and words.know_all(text, known)
+        for text, person in zip(distinct, personal, strict=True)
     ]
-    found: Flags = pa.array(fine, pa.bool_()).take(encoded.indices).to_numpy(zero_copy_only=False)
+    taken = pc.fill_null(pa.array(fine, pa.bool_()).take(encoded.indices), False)
+    found: Flags = taken.to_numpy(zero_copy_only=False)
     return found
 
 
 class Words:
-    """The words of places, of what bars one, and of parts of a building, ready to be looked up."""
+    """The words of places, of what bars one, of parts of a building, of streets, offices and towns, to be looked up."""
 
-    def __init__(self, standard: Standard) -> None:
+    def __init__(self, standard: Standard, town: str = "") -> None:
         lists = standard.code_lists
         self._places, self._bars = _phrases(lists["landmark_word"]), _phrases(lists["landmark_bar"])
         self._most = max(map(len, [*self._places, *self._bars]))
         self._within = {word for name in _SUBADDRESS for text in lists[name].lookup() for word in _long_words(text)}
+        self._beside = self._within | {
+            word for name in _STREET for text in lists[name].lookup() for word in _words(text)
+        }
+        self._offices = {word for text in lists["office_word"].lookup() for word in _words(text)}
+        self._towns = {_plain(name) for name in (town, *(each.town_name for each in standard.municipalities))}
+        self._towns |= {_plain(each.planning_region_name) for each in standard.planning_regions}
+        self._town_words = {word for name in self._towns for word in name.split()}
         self._longest = standard.table("address_point").field(LANDMARK).max_length or 0
 
     def name_place(self, text: str) -> bool:
@@ -138,6 +192,46 @@ class Words:
     def name_subaddress(self, text: str) -> bool:
         """Whether all longer words of a unit, floor or building are words for such, or it is the name of a place."""
         return self._within.issuperset(_long_words(text)) or self.name_place(text)
+
+    def stand_beside_street(self, text: str) -> bool:
+        """Whether all longer words of a street's modifier are words for such."""
+        return self._beside.issuperset(_long_words(text))
+
+    def name_office(self, text: str) -> bool:
+        """Whether a text has a word of an office, and beside it only words of places and towns."""
+        words = _words(text)
+        codes = _read(words, self._places, self._most)
+        fine = [
+            code is not None or word in self._offices or word in self._town_words or word in _JOINING
+            for word, code in zip(words, codes, strict=True)
+        ]
+        return all(fine) and not self._offices.isdisjoint(words)
+
+    def name_locality(self, text: str) -> bool:
+        """Whether it is the name of a town or planning region, or has no letters."""
+        return _plain(text) in self._towns or not any(map(str.isalpha, text))
+
+    def bar_street(self, text: str) -> bool:
+        """Whether a word in it is of a person, a home, a refuge or a note."""
+        return any(_read(_words(text), self._bars, self._most))
+
+    def tell_of_person(self, text: str) -> bool:
+        """Whether a word in it is of persons."""
+        return "person" in _read(_words(text), self._bars, self._most)
+
+    def know_all(self, text: str, more: Iterable[str] = ()) -> bool:
+        """Whether each word of two letters or more is of a street, a building, a place or a town, or one of `more`."""
+        words = _words(text)
+        known = self._beside | self._town_words | set(more) | _JOINING
+        codes = [_read(words, phrases, self._most) for phrases in (self._places, self._bars)]
+        return all(
+            len(word) < 2 or not word.isalpha() or word in known or place is not None or bar == _NOTE
+            for word, place, bar in zip(words, *codes, strict=True)
+        )
+
+    def unless_a_name(self, text: str) -> object:
+        """The text, or `UNQUOTED` where it may be a person's name."""
+        return text if self.know_all(text) else unless_a_name(text)
 
     def tell_of_streets(self, text: str, streets: StreetWords) -> bool:
         """Whether a text has a digit or a street's type, and no word that a person, a home or a refuge goes by.
@@ -192,6 +286,30 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(re.sub(r"['’.]", "", text.casefold()).replace("&", " and "))
 
 
+def _plain(name: str) -> str:
+    """The name of a town as it is compared."""
+    return " ".join(_words(name)).removeprefix("town of ").removeprefix("city of ")
+
+
+def _counts(encoded: pa.DictionaryArray) -> list[int]:
+    """How many rows have each distinct value."""
+    indices = encoded.indices.drop_null().to_numpy(zero_copy_only=False)
+    counts: list[int] = np.bincount(indices, minlength=len(encoded.dictionary)).tolist()
+    return counts
+
+
+def _on_few_rows(words: Words, encoded: pa.DictionaryArray, most: float) -> Flags:
+    """Which names of places are of no town that is known and stand on few rows, capitals aside, or tell of persons."""
+    texts = encoded.dictionary.to_pylist()
+    rows: dict[str, int] = {}
+    for text, count in zip(texts, _counts(encoded), strict=True):
+        rows[_plain(text)] = rows.get(_plain(text), 0) + count
+    few = [
+        not words.name_locality(text) and (rows[_plain(text)] < most or words.tell_of_person(text)) for text in texts
+    ]
+    return np.array(few, dtype=bool)
+
+
 def _long_words(text: str) -> list[str]:
     return _LONG_WORD.findall(text.casefold())
 
@@ -234,14 +352,30 @@ def _without_persons(
     left_out = (_PROTECTED, _CONTACT) if as_number else (_PROTECTED,)
     asked = [pattern for kind, pattern in patterns.items() if kind not in left_out]
     person = _look_like(asked, texts)
-    if field.screening == "subaddress":
-        person |= _each(texts, lambda text: not words.name_subaddress(text))
+    if test := _TESTS.get(field.screening or ""):
+        person |= _each(texts, lambda text: not test(words, text))
+    if field.screening in _IDENTIFIERS:
+        person |= ~_look_like([r"\pN"], texts)
+    elif field.screening == "locality":
+        person |= _on_few_rows(words, encoded, log.check("PERSON_IN_VALUE").limits["locality_rows_min"])
+    nothing = pa.array(["", *log.standard.header.null_spellings])
+    spelt = pc.utf8_trim_whitespace(pc.utf8_lower(texts))
+    person &= ~pc.is_in(spelt, value_set=nothing).to_numpy(zero_copy_only=False)
     if not person.any():
         return values
     log.add_each(
         "PERSON_IN_VALUE", row_no[np.isin(indices, np.flatnonzero(person))].tolist(), lambda _: {}, column=column
     )
     return pc.if_else(pa.array(person), pa.scalar(None, texts.type), texts).take(encoded.indices)
+
+
+_TESTS: dict[str, Callable[[Words, str], bool]] = {
+    "subaddress": Words.name_subaddress,
+    "measure": Words.name_subaddress,
+    "modifier": Words.stand_beside_street,
+    "office": Words.name_office,
+}
+"""What a value with a longer word must pass, by the kind of screening."""
 
 
 def _look_like(patterns: Iterable[str], texts: pa.Array) -> Flags:

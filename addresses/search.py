@@ -222,6 +222,9 @@ class _Candidate:
 def _require_sense(text: object, town: object, limit: object) -> None:
     if not isinstance(text, str) or not key(text):
         raise BadArgument("text: write an address, such as 42 Church Street, New London.")
+    for given in (text, town):
+        if isinstance(given, str) and any("\ud800" <= sign <= "\udfff" for sign in given):
+            raise BadArgument("text and town: half of a character cannot be read; send whole UTF-8.")
     if len(text) > MAX_TEXT or (isinstance(town, str) and len(town) > MAX_TEXT):
         raise BadArgument(f"text and town: at most {MAX_TEXT} characters.")
     if town is not None and (not isinstance(town, str) or not key(town)):

@@ -8,9 +8,10 @@ it is released. What is shown says nothing of it: rows, counts and earlier versi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.rows import class_row
 
+from addresses.meant_points import at_addresses, on_parcels
 from addresses.parsing import label, normalized, parse_addresses
 from addresses.search_index import refresh
 from statewide.crosswalk import Crosswalk
@@ -75,9 +77,12 @@ def withhold(
         identifier: ours, the town's or NENA's of a point, or a parcel number as the addresses have it.
 
     Raises:
-        BadArgument: not one of the two, an unknown basis, nobody's name, or an address that cannot be read.
+        BadArgument: not one of the two, an unknown basis, nobody's name, an address that cannot be read, or text that
+            cannot be kept.
         DatabaseBusy: the town's addresses are just being published.
     """
+    _require_text(address, identifier, reason, who, basis)
+    identifier = identifier.strip("{} \t\r\n") if identifier else None
     if bool(address) == bool(identifier):
         raise BadArgument("Say which address: either --address or --id.")
     code = standard.code_lists[_BASIS].lookup().get(basis.strip().casefold())
@@ -94,7 +99,7 @@ def withhold(
         [
             town.cousub_fips,
             *meant,
-            identifier.strip() if identifier else None,
+            identifier or None,
             code,
             reason,
             named,
@@ -102,7 +107,7 @@ def withhold(
         ],
     ).fetchone()
     assert row is not None
-    _find_points(connection, town)
+    _find_points(connection, standard, town)
     _renew(connection, standard, town)
     request = _request(connection, town, row[0])
     _log(connection, "withheld", town, named, reason, request.points, request.request_no)
@@ -121,6 +126,7 @@ def release(
         BadArgument: no such request is in force, or nobody's name.
         DatabaseBusy: as `withhold`.
     """
+    _require_text(who, reason)
     found = connection.execute(
         "SELECT cousub_fips FROM confidential.withheld_request WHERE request_no = %s AND released_at IS NULL",
         [request_no],
@@ -156,9 +162,10 @@ def requests_in_force(connection: Connection, town: Town) -> list[Request]:
 
 def settle(_settings: Settings, connection: Connection, town: Town, replaced: Mapping[str, Replaced]) -> None:
     """Withhold what the delivery flags and what requests mean, in the transaction that published it."""
-    standard = load_standard()
-    _follow_flags(connection, standard, town, replaced[_DATASET])
-    apply_requests(connection, standard, town)
+    standard, part = load_standard(), replaced[_DATASET]
+    changed = _follow_flags(connection, standard, town, part)
+    _apply_requests(connection, standard, town, changed)
+    _remember_flags(connection, town, part.submission)
 
 
 def flagged(source: pa.Table, crosswalk: Crosswalk, standard: Standard) -> Flags | None:
@@ -177,11 +184,30 @@ def flagged(source: pa.Table, crosswalk: Crosswalk, standard: Standard) -> Flags
     return found if columns else None
 
 
-def _follow_flags(connection: Connection, standard: Standard, town: Town, part: Replaced) -> None:
-    """Withhold the points that the delivery flags, and those no longer that it has and does not flag."""
+def settle_rollback(connection: Connection, town: Town, _restored: Mapping[str, Any]) -> None:
+    """Withhold what was flagged then and what requests mean; as `statewide.rollback.Settle`.
+
+    What is flagged now stays withheld as well: going back undoes what a town says of its points, not its protection.
+    """
+    standard = load_standard()
+    where = {"town": town.cousub_fips, "dataset": _DATASET}
+    flagged_then = [uid for (uid,) in connection.execute(read_sql("addresses", "flagged_then"), where).fetchall()]
+    changed = _set_flags(connection, town, flagged_then, [])
+    _apply_requests(connection, standard, town, changed)
+    row = connection.execute(
+        "SELECT submission_id FROM statewide.publication WHERE cousub_fips = %(town)s AND dataset = %(dataset)s", where
+    ).fetchone()
+    assert row is not None
+    _remember_flags(connection, town, row[0])
+
+
+def _follow_flags(connection: Connection, standard: Standard, town: Town, part: Replaced) -> bool:
+    """Withhold the points that the delivery flags, and those no longer that it has and does not flag.
+
+    Returns:
+        Whether that changed what is shown.
+    """
     flags = flagged(part.rows.source, part.rows.crosswalk, standard)
-    if flags is None:
-        return  # what was flagged before stays withheld: a file without the column says nothing
     staged, known = part.staged, part.live.versions["uid"]
     uids = np.zeros(len(staged.row_no), dtype="V16")
     for pairs in (part.lineage.kept, part.lineage.changed):
@@ -193,25 +219,45 @@ def _follow_flags(connection: Connection, standard: Standard, town: Town, part: 
     if added:
         places = np.searchsorted(staged.row_no, [row_no for row_no, _ in added])
         uids[places] = np.frombuffer(b"".join(uid.bytes for _, uid in added), dtype="V16")
+    if flags is None:  # what was flagged before stays withheld, also what comes back: such a file says nothing
+        new = {"town": town.cousub_fips, "added": uuids(uids[part.lineage.added])}
+        returned = connection.execute(read_sql("addresses", "withheld_returned"), new).fetchall()
+        return _set_flags(connection, town, [uid for (uid,) in returned], [])
     protected = flags[np.searchsorted(part.rows.row_no, staged.row_no)]
-    connection.execute(
+    return _set_flags(connection, town, uuids(uids[protected]), uuids(uids[~protected]))
+
+
+def _set_flags(connection: Connection, town: Town, flagged: Sequence[UUID], opened: Sequence[UUID]) -> bool:
+    row = connection.execute(
         read_sql("addresses", "withheld_flags"),
-        {"town": town.cousub_fips, "flagged": uuids(uids[protected]), "open": uuids(uids[~protected])},
+        {"town": town.cousub_fips, "flagged": list(flagged), "open": list(opened)},
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+def _remember_flags(connection: Connection, town: Town, submission: Any) -> None:
+    """Note what is withheld by flags now, for a rollback to this publication."""
+    connection.execute(
+        "INSERT INTO confidential.flagged_point (submission_id, address_uid)"
+        " SELECT %s, address_uid FROM confidential.withheld_request JOIN confidential.withheld_point USING (request_no)"
+        " WHERE cousub_fips = %s AND basis = %s AND released_at IS NULL",
+        [submission, town.cousub_fips, _DELIVERED],
     )
 
 
-def settle_rollback(connection: Connection, town: Town, _restored: Mapping[str, Any]) -> None:
-    """The same after a rollback; as `statewide.rollback.Settle`."""
-    apply_requests(connection, load_standard(), town)
+def _apply_requests(connection: Connection, standard: Standard, town: Town, changed: bool) -> None:
+    """Withhold what the requests in force mean among the rows that are live now, and write down that it was done.
 
-
-def apply_requests(connection: Connection, standard: Standard, town: Town) -> None:
-    """Withhold what the requests in force mean among the rows that are live now, and write down that it was done."""
-    requests = requests_in_force(connection, town)
-    if not requests:
+    Args:
+        changed: whether what is shown has changed in this transaction beside the rows themselves.
+    """
+    if not requests_in_force(connection, town):
         return
-    _find_points(connection, town)
-    _count_shown(connection, standard, town)
+    if _find_points(connection, standard, town) or changed:
+        _renew(connection, standard, town)
+    else:
+        _count_shown(connection, standard, town)
     row = connection.execute(
         "SELECT count(DISTINCT address_uid) FROM confidential.withheld_point JOIN addresses.address_point AS t"
         " USING (address_uid) WHERE t.cousub_fips = %s",
@@ -237,7 +283,8 @@ def read_address(standard: Standard, text: str) -> tuple[str, str | None]:
         if table.field(name).screening == "subaddress":
             without = without.set_column(place, name, pa.nulls(1, pa.string()))
     whole, street = (normalized(label(each))[0].as_py() for each in (parts, without))
-    return street, whole.split()[-1] if whole != street else None
+    unit = (parts.column(name)[0].as_py() for name in ("unitvalue", "unit"))
+    return street, next((said.upper() for said in unit if said), None) if whole != street else None
 
 
 def _request(connection: Connection, town: Town, request_no: int) -> Request:
@@ -248,8 +295,21 @@ def _request(connection: Connection, town: Town, request_no: int) -> Request:
     raise BadArgument(f"Request {request_no} is no longer in force.")
 
 
-def _find_points(connection: Connection, town: Town) -> None:
-    connection.execute(read_sql("addresses", "withheld_points"), {"town": town.cousub_fips})
+def _find_points(connection: Connection, standard: Standard, town: Town) -> bool:
+    """Withhold what the requests in force mean; whether that is more than before."""
+    requests = requests_in_force(connection, town)
+    at, on = at_addresses(connection, standard, town, requests), on_parcels(connection, town, requests)
+    more = connection.execute(
+        read_sql("addresses", "withheld_points"),
+        {
+            "town": town.cousub_fips,
+            "by_address": [number for number, _ in at],
+            "uids": [uid for _, uid in at],
+            "by_parcel": [number for number, _ in on],
+            "parcel_ids": [parcel for _, parcel in on],
+        },
+    )
+    return more.rowcount > 0
 
 
 def _renew(connection: Connection, standard: Standard, town: Town) -> None:
@@ -289,6 +349,15 @@ def _log(
         " VALUES (%s, %s, %s, %s, %s, %s)",
         [action, request_no, town.cousub_fips, who, reason, points],
     )
+
+
+def _require_text(*texts: str | None) -> None:
+    """Refuse what neither UTF-8 nor the database can hold: a terminal of another encoding gives lone surrogates."""
+    for text in texts:
+        if text and ("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)):
+            raise BadArgument(
+                "The address, identifier, name or reason has characters that cannot be read: type it again."
+            )
 
 
 def _named(who: str) -> str:

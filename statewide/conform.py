@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from statewide.crosswalk import Crosswalk
-from statewide.findings import FindingLog, plain_count
+from statewide.findings import FindingLog, plain_count, unless_a_name
 from statewide.standard import CodeList, StandardField, Table
 
 ARROW_TYPES = {
@@ -101,6 +101,8 @@ def _column(
 ) -> pa.Array:
     encoded = values.combine_chunks().dictionary_encode()
     given = _without_protection(delivered, encoded, log)
+    if pa.types.is_string(given.type):  # a Mac may write é as two signs
+        given = pc.utf8_normalize(given, "NFC")
     nothing = set(log.standard.header.null_spellings)
     plain = _plain(field, given, nothing)
     results = _kept(field, given, plain)
@@ -137,10 +139,13 @@ def _column(
             said = plain_count(int(np.isin(places, restored).sum()), "row")
             log.add("ZERO_RESTORED", column=delivered, value=shown[restored[0]], field=field.title, rows=said)
         troubled = np.flatnonzero(np.isin(places, list(troubles)))
+        # In a shifted row a person's name may stand in any column.
+        screened = any(each.screening for each in log.standard.table(log.dataset).fields)
 
         def words(at: int) -> dict[str, Any]:
             index = int(places[troubled[at]])
-            said = {"value": shown[index], "field": field.title, "why": troubles[index]}
+            value = unless_a_name(shown[index]) if screened else shown[index]
+            said = {"value": value, "field": field.title, "why": troubles[index]}
             return {**said, "expected": _expected(field)}
 
         log.add_each("VALUE_INVALID", row_no.take(pa.array(troubled)).to_pylist(), words, column=delivered)

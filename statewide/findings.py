@@ -7,10 +7,11 @@ A finding never carries a value of a withheld column: those are stripped before 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from shapely.geometry.base import BaseGeometry
 
@@ -19,6 +20,9 @@ from statewide.standard import NOT_EVALUATED, SEVERITIES, Check, Owner, Severity
 
 _SHOWN = 200
 """Characters of a value that a sentence quotes; the finding keeps the value whole."""
+UNQUOTED: Final = "A value, not quoted because it may be a person's name,"
+"""Given as the value of a finding that must not show it."""
+_LETTERS = re.compile(r"(?<![^\W_])[^\W\d_]+(?![^\W_])")
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class FindingLog:
             "items": f"{self.item}s",
             "form": "place" if of_points(self.standard.table(self.dataset)) else "shape",
             "column": column,
-            "value": _quoted(value),
+            "value": UNQUOTED if value is UNQUOTED else _quoted(value),
             **words,
         }
         self.findings.append(
@@ -123,7 +127,7 @@ class FindingLog:
                 fix=check.fix.format_map(filled),
                 row_no=row_no,
                 column=column,
-                value=None if value is None else str(value),
+                value=None if value is None or value is UNQUOTED else str(value),
                 shape=shape,
             )
         )
@@ -170,6 +174,12 @@ class FindingLog:
                 key=lambda finding: (SEVERITIES.index(finding.severity), finding.code, finding.row_no or math.inf),
             )
         )
+
+
+def unless_a_name(value: object) -> object:
+    """The value, or `UNQUOTED` where two or more of its words are of letters alone, as a person's name is."""
+    words = _LETTERS.findall(str(value))
+    return UNQUOTED if len(words) > 1 and max(map(len, words)) > 2 else value
 
 
 def plain_number(number: float, decimals: int = 0) -> str:

@@ -220,8 +220,9 @@ def record_publication(connection: Connection, summary: Mapping[str, Any], *, re
         "INSERT INTO statewide.publication AS p (cousub_fips, dataset, publication_id, submission_id, year,"
         " rows_published, rows_held, published_at) VALUES (%(town)s, %(dataset)s, %(publication)s, %(submission)s,"
         " %(year)s, %(published)s, %(held)s, now()) ON CONFLICT (cousub_fips, dataset) DO UPDATE SET"
-        " submission_id = excluded.submission_id, year = excluded.year, rows_published = excluded.rows_published,"
-        " basis = NULL,"
+        " submission_id = excluded.submission_id, year = excluded.year, basis = NULL,"
+        # Where no row has changed, the count stays that of what is shown: a room may withhold some.
+        " rows_published = CASE WHEN %(renew)s THEN excluded.rows_published ELSE p.rows_published END,"
         " rows_held = excluded.rows_held,"
         " publication_id = CASE WHEN %(renew)s THEN excluded.publication_id ELSE p.publication_id END,"
         " published_at = CASE WHEN %(renew)s THEN excluded.published_at ELSE p.published_at END",

@@ -35,11 +35,15 @@ _MOST_PAIRS = 250_000
 
 @dataclass(frozen=True)
 class Side:
-    """Unpaired rows of one side: hash of the attributes, normalised numbers (best first), shapes."""
+    """Unpaired rows of one side: hash of the attributes, normalised numbers (best first), shapes.
+
+    `stacked` marks those whose shape others of the side have, too, paired or not; it is asked for of points only.
+    """
 
     attribute_hash: Digests
     keys: tuple[npt.NDArray[np.object_], ...]
     shapes: Shapes
+    stacked: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -87,8 +91,18 @@ def trace(live: Live, staged: Staged, standard: Standard) -> Lineage:
     old = old[np.lexsort((versions["uid"][old].view("S16").ravel(), versions["row_no"][old]))]
     names = live.table.match_on
     keys, shapes = live.columns(old, names)
-    here = Side(staged.attribute_hash[new], tuple(staged.text(name)[new] for name in names), staged.shapes[new])
-    there = Side(np.ascontiguousarray(versions["attribute_hash"][old]), tuple(keys), shapes)
+    here = Side(
+        staged.attribute_hash[new],
+        tuple(staged.text(name)[new] for name in names),
+        staged.shapes[new],
+        _stacked(staged.shape_hash)[new],
+    )
+    there = Side(
+        np.ascontiguousarray(versions["attribute_hash"][old]),
+        tuple(keys),
+        shapes,
+        _stacked(versions["shape_hash"])[old],
+    )
     if of_points(live.table):
         said = names.index(live.table.renumbered_by[0])
         found = match_points(here, there, header.coordinate_tolerance_ft, header.lineage, said)
@@ -226,7 +240,8 @@ def match_points(
         apart = shapely.distance(new.shapes[a], live.shapes[b])
         believed = _alike(new.keys[said][a], live.keys[said][b]) | (apart <= law.reach_ft)
         yield from free.take(a[believed], b[believed], "changed", apart[believed])
-    crowded = (np.bincount(left, minlength=len(new))[left] > 1) | (np.bincount(right, minlength=len(live))[right] > 1)
+    assert new.stacked is not None and live.stacked is not None
+    crowded = new.stacked[left] | live.stacked[right]
     for key in range(len(new.keys)):
         if key != said:
             here, there = new.keys[key][left], live.keys[key][right]
@@ -273,6 +288,12 @@ def _as_they_were(
 
 def _alike(here: npt.NDArray[np.object_], there: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
     found: npt.NDArray[np.bool_] = (here == there) & (here != None)  # noqa: E711  (element-wise)
+    return found
+
+
+def _stacked(shape_hash: Digests) -> npt.NDArray[np.bool_]:
+    _, group, count = np.unique(np.ascontiguousarray(shape_hash).view("S16"), return_inverse=True, return_counts=True)
+    found: npt.NDArray[np.bool_] = count[group] > 1
     return found
 
 

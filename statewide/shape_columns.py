@@ -30,7 +30,8 @@ _LONGITUDE = frozenset({"lon", "lng", "long", "longitude"})
 _LATITUDE = frozenset({"lat", "latitude"})
 _DEGREES = 4326
 _THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
-_NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na"})
+_NOTHING = frozenset({"", "null", "<null>", "none", "nan", "n/a", "na", "tbd", "unknown", "-", "?"})
+_SPREADSHEET_ERROR = re.compile(r"#(n/a|ref!|value!|div/0!|name\?|null!|num!)", re.IGNORECASE)
 _SEEN = 0.5  # share of the cells that must be shapes, or numbers
 
 
@@ -157,7 +158,8 @@ def _parsed(parse: Callable[..., Any], values: Sequence[Any]) -> npt.NDArray[Any
 
 def _says(cell: str | None) -> bool:
     """Whether a cell that is no number says something all the same."""
-    return (cell or "").strip().casefold() not in _NOTHING
+    text = (cell or "").strip()
+    return text.casefold() not in _NOTHING and not _SPREADSHEET_ERROR.fullmatch(text)
 
 
 def _numbers(column: Any) -> npt.NDArray[np.float64]:

@@ -76,9 +76,11 @@ class StandardField(_Law):
     filled_by: Literal["town", "platform"] = "town"
     stored: bool = True
     versioned: bool = True
-    screening: Literal["place", "subaddress", "number"] | None = None
-    """How a value is asked for persons where the dataset is screened: free text passes as the name of a place alone, a
-    part of a building by its words; in a number no telephone is looked for. Else what looks like a person goes."""
+    screening: (
+        Literal["place", "subaddress", "number", "measure", "modifier", "locality", "office", "listed"] | None
+    ) = None
+    """How a value is asked for persons where the dataset is screened; see schemas/README.md. A field without it loses
+    only what looks like a person's telephone, e-mail or title."""
     expected_with: Name | None = None
     codes: str | None = None
     minimum: float | None = None

@@ -1,8 +1,11 @@
--- What is odd between the addresses and the parcels of a town. What the published view withholds is not listed.
+-- What is odd between the addresses and the parcels of a town. What the published view withholds is not listed,
+-- and its parcel is as if it had no address: that it is missing from the list would tell.
 WITH linked AS (
     SELECT parcel.parcel_uid, parcel.cama_link_normalized
-    FROM addresses.address_parcel AS pair JOIN cadastral.parcel AS parcel USING (parcel_uid)
-    WHERE pair.cousub_fips = %(town)s
+    FROM published.addresses AS point
+    JOIN addresses.address_parcel AS pair USING (address_uid)
+    JOIN cadastral.parcel AS parcel ON parcel.parcel_uid = pair.parcel_uid
+    WHERE point.cousub_fips = %(town)s
 )
 SELECT
     link.conflict, point.address_uid, point.address_label AS address,

@@ -44,6 +44,10 @@ judged AS (
                     SELECT max('parcel_' || kind)
                     FROM statewide.lineage
                     WHERE dataset = 'parcel' AND from_uid = changed.parcel_uid AND kind IN ('split', 'merged')
+                      AND submission_id = (
+                          SELECT ended_by FROM cadastral.parcel_history AS ended
+                          WHERE ended.parcel_uid = changed.parcel_uid ORDER BY valid_to DESC LIMIT 1
+                      )
                 ),
                 'parcel_retired'
             )

@@ -292,6 +292,14 @@ def test_a_coordinate_that_is_no_number_is_a_lost_point(tmp_path: Path, work: Pa
     assert (reading.geometries_lost, reading.lost_rows, reading.table["geometry"].null_count) == (1, (2,), 2)
 
 
+@pytest.mark.parametrize("word", ["#N/A", "TBD", "#VALUE!", "<Null>"])
+def test_a_coordinate_that_says_nothing_is_an_empty_one(tmp_path: Path, work: Path, word: str) -> None:
+    table = rows_with(("LON", "lon"), ("LAT", "lat"))
+    table[2][1:] = [word, word]
+    reading = points(as_csv(tmp_path / "addresses.csv", table), work)
+    assert (reading.geometries_lost, reading.table["geometry"].null_count) == (0, 1)
+
+
 def test_a_table_without_coordinates_says_what_is_missing(tmp_path: Path, work: Path) -> None:
     file = as_csv(tmp_path / "addresses.csv", [[*row[:1], "New London"] for row in rows_with(("LON", "lon"))])
     with pytest.raises(UnreadableDelivery, match="without coordinates; add columns for longitude and latitude"):

@@ -254,3 +254,23 @@ def test_real_locations_are_read_and_none_of_them_stands_in_the_labelled_set(
     assert parsed.held.sum() < 0.005 * len(given_rows)
     numbered = {row["text"].strip() for row in labelled() if row["add_number"] and not row["st_pretyp"]}
     assert not numbered & {text.strip() for text in given_rows}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "number"),
+    [
+        ("22-24 N Main St", "22-24 North Main Street", "22-24"),
+        ("10-12 B St", "10-12 B Street", "10-12"),
+        ("10-12A Main St", "10-12A Main Street", "10-12A"),
+        ("48 Main St Gales Ferry CT 06335", "48 Main Street", "48"),
+        ("48 Elm Ct", "48 Elm Court", "48"),
+        ("12 Oak Ct 06355", "12 Oak Court", "12"),
+        ("12 St James Ct", "12 St James Court", "12"),
+    ],
+)
+def test_a_letter_behind_a_range_and_a_state_behind_a_street_are_not_swallowed(
+    text: str, line: str, number: str
+) -> None:
+    parsed = parse_addresses(load_standard(), pa.array([text]), ("Gales Ferry",))
+    assert label(parsed.parts).to_pylist() == [line]
+    assert parsed.parts.column("addnum_cmp").to_pylist() == [number]

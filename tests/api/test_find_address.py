@@ -54,6 +54,14 @@ def test_a_parcel_is_answered_with_its_item(client: TestClient) -> None:
     assert client.get(f"/collections/parcels/items/{first['id']}?f=json").status_code == 200
 
 
+@pytest.mark.parametrize("inputs", [{"text": "\ud800 1 main"}, {"text": "1 main", "town": "\udfff"}])
+def test_half_a_character_is_refused(client: TestClient, inputs: dict[str, str]) -> None:
+    body = json.dumps({"inputs": inputs})
+    answer = client.post(EXECUTION, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["description"] == "text and town: half of a character cannot be read; send whole UTF-8."
+
+
 def test_the_town_may_be_given_apart(client: TestClient) -> None:
     [first, *_] = ask(client, text="42 church st", town="norwich")["features"]
     assert first["properties"]["label"] == "42 Church Street, Norwich"

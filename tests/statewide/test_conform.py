@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from typing import Any
 
 import pyarrow as pa
@@ -35,7 +36,7 @@ def conformed(
 
 
 def cleaned(value: str) -> str:
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", " ", value).strip()
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", " ", unicodedata.normalize("NFC", value)).strip()
 
 
 delivered_text = st.none() | st.text(max_size=12) | st.sampled_from(["<Null>", "NULL", " none ", "N/A", "", "  "])
@@ -280,3 +281,10 @@ def test_what_is_no_house_number_is_invalid(text: str) -> None:
     columns, log = conformed_point(add_number=[text])
     assert (columns["add_number"], columns["addnum_cmp"]) == ([None], [None])
     assert [finding.code for finding in log.findings] == ["VALUE_INVALID"]
+
+
+def test_two_spellings_of_one_letter_are_one_value() -> None:
+    """A Mac may write é as e and an accent: the same word must not become a change."""
+    values, log = conformed(["12 Cafe\u0301 St", "12 Caf\u00e9 St"])
+    assert values == ["12 Caf\u00e9 St", "12 Caf\u00e9 St"]
+    assert not log.findings
