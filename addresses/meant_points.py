@@ -7,7 +7,7 @@ house. Not here: what is withheld, and when.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -27,8 +27,9 @@ from statewide.standard import Standard
 
 _PARTS = ("addnum_pre", "add_number", "addnum_suf", "addnum_cmp", *STREET, "unitvalue", "unit")
 _SPELLED = (
-    "FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH", "SEVENTH", "EIGHTH", "NINTH", "TENTH", "ELEVENTH", "TWELFTH",
-    "THIRTEENTH", "FOURTEENTH", "FIFTEENTH", "SIXTEENTH", "SEVENTEENTH", "EIGHTEENTH", "NINETEENTH", "TWENTIETH",
+    "FIRST", "SECOND", "THIRD", "FOURTH", "FIFTH", "SIXTH", "SEVENTH", "EIGHTH", "NINTH", "TENTH", "ELEVENTH",
+    "TWELFTH", "THIRTEENTH", "FOURTEENTH", "FIFTEENTH", "SIXTEENTH", "SEVENTEENTH", "EIGHTEENTH", "NINETEENTH",
+    "TWENTIETH",
 )  # fmt: skip
 _SAID = {"ST": "SAINT", "MT": "MOUNT", "FT": "FORT"} | {word: str(nth) for nth, word in enumerate(_SPELLED, start=1)}
 """Words of a name that are written in two ways, with the one that counts."""
@@ -90,7 +91,7 @@ class _Reader:
     def house(self, part: Mapping[str, Any]) -> _House:
         """One address; columns as the law names them."""
         first, suffix, whole = part["add_number"], key(part["addnum_suf"]), part["addnum_cmp"] or ""
-        numbers = frozenset() if first is None else frozenset([first])
+        numbers: frozenset[int] = frozenset([] if first is None else [first])
         if many := _MANY.fullmatch(whole.strip()):
             low, high = int(many[1]), int(many[2])
             if low < high <= low + _RANGE_MOST:
@@ -169,14 +170,13 @@ def nearest_labels(connection: Connection, standard: Standard, town: Town, addre
     streets = [reader.street(" ".join(row[name] for name in NAME if row[name])) for row in rows]
     near = get_close_matches(asked.name, set(streets), cutoff=_LIKE_STREET)
     best = near[:1] if asked.name in near else near
-    found = [row for row, street in zip(rows, streets, strict=True) if street in best]
-
-    def order(row: Mapping[str, Any]) -> Iterator[Any]:
-        yield min((abs(number - row["add_number"]) for number in asked.numbers), default=0)
-        yield row["address_label"]
-
-    labels = (row["address_label"] for row in sorted(found, key=lambda row: tuple(order(row))))
-    return list(dict.fromkeys(labels))[:_NEAREST]
+    number = min(asked.numbers, default=0)
+    found = sorted(
+        (abs(number - row["add_number"]), row["address_label"])
+        for row, street in zip(rows, streets, strict=True)
+        if street in best
+    )
+    return list(dict.fromkeys(text for _, text in found))[:_NEAREST]
 
 
 _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, _PARTS))

@@ -86,10 +86,9 @@ def _in_parts(rows: Rows, log: FindingLog) -> pa.Table:
     table = _fill(table, address, NUMBER, number_read & ~number_given)
     table = _fill(table, street, STREET, from_street)
     table = _fill(table, address, STREET, from_address)
-    # In a file without any part of a street, a name that could not be read is no street that the town gave.
-    unread = alone & street.held & ~any_filled(rows.conformed, _STREET_WORDS).any()
-    in_text = from_address | (from_street & (~alone | ~any_filled(rows.conformed, _STREET_WORDS).any())) | unread
-    doubtful = doubtful_streets(log, table, in_text)
+    # In a file without any part of a street, a name alone is a text, also where it could not be read.
+    asked = ~alone | ~any_filled(rows.conformed, _STREET_WORDS).any()
+    doubtful = doubtful_streets(log, table, from_address | (asked & (from_street | (alone & street.held))))
     for name in STREET:
         table = with_column(table, name, _where(table.column(name), ~doubtful))
     street, address = _with_doubts(street, doubtful & ~from_address), _with_doubts(address, doubtful & from_address)

@@ -7,6 +7,7 @@ something was withheld and never what.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -31,8 +32,9 @@ _IDENTIFIERS = ("number", "measure")
 """Kinds of values that have a digit."""
 _WEAK = ("also_a_surname", "of_no_person", "part")
 _SURNAME, _NO_PERSON, _PART = _WEAK
+_PERSON = "person"
 """Codes of words that do not tell a place by themselves."""
-_NOTE = "note"
+NOTE = "note"
 """Code of words that bar a name, and not an address."""
 _TAIL = ("a4", "post_comm")
 _IN_ONE = ("delivered_street", "delivered_address")
@@ -112,14 +114,12 @@ def _only_listed(standard: Standard, rows: pa.Table, log: FindingLog, mapping: M
     """
     words, most = Words(standard, log.town), log.check("PERSON_IN_VALUE").limits["locality_rows_min"]
     for field in standard.table(log.dataset).town_fields:
-        by_name = field.screening == "listed"
-        if field.name not in rows.column_names or not (field.codes or by_name):
+        if field.name not in rows.column_names or not (field.codes or field.screening == "listed"):
             continue
         place, code_list = rows.schema.get_field_index(field.name), standard.code_lists[field.codes or field.name]
         encoded = rows.column(place).combine_chunks().dictionary_encode()
-        known = code_list.lookup().keys() if by_name else {code.code for code in code_list.codes}
-        texts = encoded.dictionary.to_pylist()
-        fine = [(text.strip().casefold() if by_name else text) in known for text in texts]
+        known, texts = code_list.lookup(), encoded.dictionary.to_pylist()
+        fine = [text.strip().casefold() in known for text in texts]
         if all(fine):
             continue
         counts: dict[object, int] = {}
@@ -151,12 +151,18 @@ def quotable(standard: Standard, town: str, texts: pa.Array, streets: Iterable[s
         filter(None, (person.value_pattern for person in standard.header.withheld)), encoded.dictionary
     )
     fine = [
-        not person and words.tell_of_streets(text, types) and words.know_all(text, known)
+        not person and words.tell_of_streets(text, types) and words.know_all(text, known | _before_types(text, types))
         for text, person in zip(distinct, personal, strict=True)
     ]
     taken = pc.fill_null(pa.array(fine, pa.bool_()).take(encoded.indices), False)
     found: Flags = taken.to_numpy(zero_copy_only=False)
     return found
+
+
+def _before_types(text: str, types: StreetWords) -> set[str]:
+    """The words right before a street's type, which are its name; CT is Connecticut as well."""
+    pairs = itertools.pairwise(_words(text))
+    return {word for word, after in pairs if after != "ct" and types.is_road(after.upper())}
 
 
 class Words:
@@ -173,6 +179,7 @@ class Words:
         self._offices = {word for text in lists["office_word"].lookup() for word in _words(text)}
         self._towns = {_plain(name) for name in (town, *(each.town_name for each in standard.municipalities))}
         self._towns |= {_plain(each.planning_region_name) for each in standard.planning_regions}
+        self._own = set(_words(town)) or {""}
         self._town_words = {word for name in self._towns for word in name.split()}
         self._longest = standard.table("address_point").field(LANDMARK).max_length or 0
 
@@ -208,24 +215,23 @@ class Words:
         return all(fine) and not self._offices.isdisjoint(words)
 
     def name_locality(self, text: str) -> bool:
-        """Whether it is the name of a town or planning region, or has no letters."""
-        return _plain(text) in self._towns or not any(map(str.isalpha, text))
+        """Whether it is the name of a town or planning region, or this town's with a word of places beside it (Alder
+        Point), or has no letters."""
+        words = set(_words(text))
+        own = self._own < words and words - self._own <= self._beside
+        return own or _plain(text) in self._towns or not any(map(str.isalpha, text))
 
-    def bar_street(self, text: str) -> bool:
-        """Whether a word in it is of a person, a home, a refuge or a note."""
-        return any(_read(_words(text), self._bars, self._most))
-
-    def tell_of_person(self, text: str) -> bool:
-        """Whether a word in it is of persons."""
-        return "person" in _read(_words(text), self._bars, self._most)
+    def bars(self, text: str) -> set[str]:
+        """What its words tell of that bars a name: codes of `landmark_bar`."""
+        return {code for code in _read(_words(text), self._bars, self._most) if code}
 
     def know_all(self, text: str, more: Iterable[str] = ()) -> bool:
         """Whether each word of two letters or more is of a street, a building, a place or a town, or one of `more`."""
         words = _words(text)
-        known = self._beside | self._town_words | set(more) | _JOINING
+        known = self._beside | self._own | set(more) | _JOINING
         codes = [_read(words, phrases, self._most) for phrases in (self._places, self._bars)]
         return all(
-            len(word) < 2 or not word.isalpha() or word in known or place is not None or bar == _NOTE
+            len(word) < 2 or not word.isalpha() or word in known or place is not None or bar == NOTE
             for word, place, bar in zip(words, *codes, strict=True)
         )
 
@@ -241,7 +247,7 @@ class Words:
         words = _words(text)
         roads = [place > 0 and streets.is_road(word.upper()) for place, word in enumerate(words)]
         bars = _read(words, self._bars, self._most)
-        barred = any(code not in (None, _NOTE) and not road for code, road in zip(bars, roads, strict=True))
+        barred = any(code not in (None, NOTE) and not road for code, road in zip(bars, roads, strict=True))
         return not barred and (any(roads) or any(map(str.isdigit, text)))
 
     def _kind(self, words: Sequence[str]) -> str | None:
@@ -305,7 +311,7 @@ def _on_few_rows(words: Words, encoded: pa.DictionaryArray, most: float) -> Flag
     for text, count in zip(texts, _counts(encoded), strict=True):
         rows[_plain(text)] = rows.get(_plain(text), 0) + count
     few = [
-        not words.name_locality(text) and (rows[_plain(text)] < most or words.tell_of_person(text)) for text in texts
+        not words.name_locality(text) and (rows[_plain(text)] < most or _PERSON in words.bars(text)) for text in texts
     ]
     return np.array(few, dtype=bool)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from addresses.columns import Flags, any_filled, numbered, street_names
-from addresses.screening import Words
+from addresses.screening import NOTE, Words
 from statewide.findings import FindingLog
 
 _NO_STREET = r"[,;:]|\pL\S*\s+\d+[A-Za-z]?(\s|$)"
@@ -27,9 +27,9 @@ def doubtful_streets(log: FindingLog, table: pa.Table, read: Flags) -> Flags:
     words = Words(log.standard, log.town)
     names = table.column("st_name").combine_chunks().dictionary_encode()
     odd = _of_rows(names, pc.match_substring_regex(names.dictionary, _NO_STREET))
-    barred = _of_rows(names, pa.array([words.bar_street(name) for name in names.dictionary.to_pylist()], pa.bool_()))
+    barred = _of_rows(names, pa.array([bool(words.bars(name)) for name in names.dictionary.to_pylist()], pa.bool_()))
     types = table.column("st_postyp").combine_chunks().dictionary_encode()
-    no_type = pa.array([words.bar_street(each) for each in types.dictionary.to_pylist()], pa.bool_())
+    no_type = pa.array([bool(words.bars(each) - {NOTE}) for each in types.dictionary.to_pylist()], pa.bool_())
     bare = ~any_filled(table, _TYPES) | _of_rows(types, no_type)  # Lee Trailer may be somebody's
     doubtful = read & (odd | (bare & barred))
     streets, folded = street_names(table), _folded(table)

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.rows import class_row
 
+from addresses.columns import with_column
 from addresses.meant_points import at_addresses, on_parcels
 from addresses.parsing import label, normalized, parse_addresses
 from addresses.search_index import refresh
@@ -39,6 +40,7 @@ Flags = npt.NDArray[np.bool_]
 _DATASET = "address_point"
 _BASIS, _DELIVERED = "withheld_basis", "delivered"
 _FLAG = "suppression_flag"
+_UNIT = ("unitpretyp", "unitvalue", "unit")
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,8 @@ def _follow_flags(connection: Connection, standard: Standard, town: Town, part: 
     return _set_flags(connection, town, uuids(uids[protected]), uuids(uids[~protected]))
 
 
-def _set_flags(connection: Connection, town: Town, flagged: Sequence[UUID], opened: Sequence[UUID]) -> bool:
+def _set_flags(connection: Connection, town: Town, flagged: Sequence[UUID | str], opened: Sequence[UUID | str]) -> bool:
+    """Withhold the points that are flagged and show those that are open; whether that changed anything."""
     row = connection.execute(
         read_sql("addresses", "withheld_flags"),
         {"town": town.cousub_fips, "flagged": list(flagged), "open": list(opened)},
@@ -277,11 +280,9 @@ def read_address(standard: Standard, text: str) -> tuple[str, str | None]:
     parts = parsed.parts
     if parsed.held[0] or parts.column("add_number")[0].as_py() is None:
         raise BadArgument("The address cannot be read: give number and street, such as 36 Blinman Street Unit 1.")
-    table = standard.table(_DATASET)
     without = parts
-    for place, name in enumerate(parts.column_names):
-        if table.field(name).screening == "subaddress":
-            without = without.set_column(place, name, pa.nulls(1, pa.string()))
+    for name in _UNIT:
+        without = with_column(without, name, pa.nulls(1, pa.string()))
     whole, street = (normalized(label(each))[0].as_py() for each in (parts, without))
     unit = (parts.column(name)[0].as_py() for name in ("unitvalue", "unit"))
     return street, next((said.upper() for said in unit if said), None) if whole != street else None

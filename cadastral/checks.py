@@ -16,7 +16,7 @@ from psycopg import sql
 
 from statewide.arrival import Rows
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
-from statewide.geometry import SQFT_PER_ACRE, distances_ft, same_shape
+from statewide.geometry import SQFT_PER_ACRE, distances_ft, distances_to_edge_ft, same_shape
 from statewide.live import Live
 from statewide.register import Town
 from statewide.shared_checks import Texts, count_drop, unique_in_both
@@ -113,7 +113,7 @@ def outside_town(live: Live, staged: Staged, rows: Rows, town: Town, log: Findin
     limit = log.check("OUTSIDE_TOWN").limits["distance_ft_min"]
     shapely.prepare(town.outline)
     apart = np.flatnonzero(~shapely.dwithin(town.outline, staged.shapes, limit))
-    for place, distance in zip(apart, shapely.distance(town.outline, staged.shapes[apart]), strict=True):
+    for place, distance in zip(apart, distances_to_edge_ft(town.outline, staged.shapes[apart]), strict=True):
         log.add(
             "OUTSIDE_TOWN",
             row_no=int(staged.row_no[place]),

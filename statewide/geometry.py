@@ -266,13 +266,13 @@ def distances_ft(left: Shapes, right: Shapes) -> Floats:
     return found
 
 
-def distances_to_edge_ft(outline: BaseGeometry, points: Shapes) -> Floats:
-    """How far points lie from the edge of an outline, in feet; an index of its sides finds the nearest."""
+def distances_to_edge_ft(outline: BaseGeometry, shapes: Shapes) -> Floats:
+    """How far shapes lie from the edge of an outline, in feet; an index of its sides finds the nearest."""
     corners, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(outline)), return_index=True)
     joined = ring[1:] == ring[:-1]
     sides = shapely.linestrings(np.stack([corners[:-1][joined], corners[1:][joined]], axis=1))
-    (asked, _), found = shapely.STRtree(sides).query_nearest(points, all_matches=False, return_distance=True)
-    distances: Floats = np.zeros(len(points))
+    (asked, _), found = shapely.STRtree(sides).query_nearest(shapes, all_matches=False, return_distance=True)
+    distances: Floats = np.zeros(len(shapes))
     distances[asked] = found
     return distances
 

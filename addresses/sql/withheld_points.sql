@@ -1,6 +1,5 @@
--- Points, live or ended, that requests in force mean: those of whole addresses and parcel numbers are found beforehand
--- (%(by_address)s with %(uids)s, %(by_parcel)s with %(parcel_ids)s), others by an identifier, or by one that a point of
--- the request had.
+-- Points, live or ended, that requests in force mean: those of addresses and of parcel numbers were found beforehand, others
+-- have an identifier that is asked for, or one that a point of the request had.
 WITH point AS (
     SELECT address_uid, nguid, local_id, parcel_id FROM addresses.address_point WHERE cousub_fips = %(town)s
     UNION ALL
@@ -24,12 +23,7 @@ meant AS (
 ),
 known AS (
     SELECT DISTINCT request_no, nguid, local_id
-    FROM (
-        SELECT request_no, address_uid FROM meant
-        UNION
-        SELECT request_no, address_uid FROM request JOIN confidential.withheld_point USING (request_no)
-    ) AS withheld
-    JOIN point USING (address_uid)
+    FROM request JOIN confidential.withheld_point USING (request_no) JOIN point USING (address_uid)
 )
 INSERT INTO confidential.withheld_point (request_no, address_uid)
 SELECT request_no, address_uid FROM meant

@@ -113,7 +113,7 @@ def test_a_unit_without_its_word_is_noted_once(check: Check) -> None:
     assert "2 rows" in finding.sentence
 
 
-def test_a_word_that_the_standard_does_not_list_is_kept_and_said(check: Check) -> None:
+def test_a_word_that_the_standard_does_not_list_is_emptied_and_said(check: Check) -> None:
     points = town_points()
     points.change(points.on_street("Elm"), Place_Type="fairy ring")
     outcome = check(points)

@@ -235,6 +235,31 @@ def test_the_search_does_not_find_it(world: World) -> None:
             assert leaks(world, answer) == [], text
 
 
+def test_a_bare_name_in_any_column_is_in_nothing_that_goes_out(settings: Settings, tmp_path: Path) -> None:
+    found_alder(settings)
+    points = addresses_of(alder_streets(16, 20))
+    spelling = {name.casefold(): name for name in points.columns} | {"local_id": "SITEADDID"}
+    # A street's name that stands beside its type, in a column for such names, is believed.
+    fields = [field.name for field in TABLE.town_fields if field.name not in {*NOT_DELIVERED, "st_name"}]
+    for row, name in enumerate(fields, start=40):
+        column = spelling.get(name, name)
+        values = points.columns.get(column, [None] * len(points))
+        points.columns[column] = [None if value is None else str(value) for value in values]
+        points.change(row, **{column: "Zebedee Canary"})
+    points.change(39, A3="Zebedee Canary")
+    file = write_points(points, tmp_path / "delivery", kind="csv")
+    outcome = submit(settings, Request(file, "alder", 2025), lambda message: None)
+    with connect(settings) as connection:
+        list(refresh_all(connection, STANDARD))
+
+    assert outcome.summary["rows"]["published"] > 300
+    for view in (table for table in tables(settings) if table.startswith("published.")):
+        assert "CANARY" not in texts(settings, view, API).upper(), view
+    assert "CANARY" not in texts(settings, "statewide.finding").upper()
+    for path in Path(outcome.summary["report"]).rglob("*"):
+        assert path.is_dir() or b"CANARY" not in path.read_bytes().upper(), path.name
+
+
 def _tile(zoom: int, longitude: float, latitude: float) -> tuple[int, int]:
     column = int((longitude + 180) / 360 * 2**zoom)
     row = int((1 - math.asinh(math.tan(math.radians(latitude))) / math.pi) / 2 * 2**zoom)

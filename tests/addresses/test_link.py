@@ -537,14 +537,19 @@ def test_the_lists_name_each_conflict_once_and_tell_nothing_of_what_is_withheld(
     assert sorted(found) == sorted(
         [
             ("no_address", made["house"]),
+            # As if it had no address: that it is missing here would tell.
+            ("no_address", made["withheld"]),
             ("no_parcel", made["nowhere"]),
             ("text_disagrees", made["disagrees"]),
             ("wrong_side", made["wrong"]),
         ]
     )
-    assert conflict_counts(world.connection, TOWN, rows) == dict.fromkeys(
-        ("wrong_side", "no_parcel", "text_disagrees", "no_address"), 1
-    )
+    assert conflict_counts(world.connection, TOWN, rows) == {
+        "wrong_side": 1,
+        "no_parcel": 1,
+        "text_disagrees": 1,
+        "no_address": 2,
+    }
     [rate] = link_rates(world.connection, TOWN)
     assert (rate["addresses"], rate["linked"], rate["linked_pct"]) == (3, 2, 66.67)
     assert rate["by_method"] == {"inside": 1, "parcel_number": 1}
@@ -579,14 +584,14 @@ def test_the_commands_link_and_write_the_lists(
     assert run("link", "--full")["links"] == {"made": 0, "changed": 0, "ended": 0}
     file = tmp_path / f"conflicts.{kind}"
     told = run("conflicts", "--town", "alder", "--out", str(file))
-    assert told["counts"] == {"wrong_side": 1, "no_parcel": 1, "text_disagrees": 1, "no_address": 1}
-    assert told["file"]["rows"] == len(told["rows"]) == 4
+    assert told["counts"] == {"wrong_side": 1, "no_parcel": 1, "text_disagrees": 1, "no_address": 2}
+    assert told["file"]["rows"] == len(told["rows"]) == 5
     text = CliRunner().invoke(app, ["conflicts", "--town", "alder"]).stdout
     assert "66 Elm" not in text and "belongs to 4, 100 ft away" in text
     if kind == "csv":
-        assert file.read_text().count("POINT") == 4
+        assert file.read_text().count("POINT") == 5
     else:
-        assert pyogrio.read_info(file)["features"] == 4
+        assert pyogrio.read_info(file)["features"] == 5
         assert "66 Elm" not in file.read_bytes().decode("latin-1")
 
 

@@ -218,10 +218,19 @@ def test_an_identifier_that_looks_like_a_telephone_or_an_email_stays(name: str) 
             ["Blinman", "Martin Luther King Junior", "Doctor Foote", "Missal", "Attenborough"],
         ),
         ("st_postyp", ["Street", "Drive"]),
-        ("post_comm", ["Mystic", "New London"]),
-        ("addauth", ["Town of New London", "Assessor's Office"]),
+        ("post_comm", ["New London", "ALDER", "Alder Point", "06999", *["Mystic"] * 10]),
+        ("a2", ["Southeastern Connecticut Planning Region"]),
+        ("addauth", ["Town of New London", "Assessor's Office", "Alder GIS", "City of Norwich Engineering Department"]),
+        ("addnum_pre", ["W", "N12"]),
+        ("addnum_suf", ["A", "1/2", "REAR"]),
+        ("addnum_cmp", ["12-14", "12 thru 14", "12 1/2", "12 Rear"]),
+        ("distmarker", ["MM 88.2", "Mile 12", "Exit 3"]),
+        ("st_premod", ["Old", "New"]),
+        ("st_posmod", ["Extension", "Bypass"]),
+        ("addrclass", ["Numbered Thoroughfare Address"]),
+        ("placement", ["Structure"]),
         ("lifecycle", ["Active", "Retired"]),
-        ("place_type", ["residence", "Residential"]),
+        ("place_type", ["residence"]),
         ("unit", ["Unit 1", "Apartment 12A", "Rear"]),
     ],
 )
@@ -230,6 +239,34 @@ def test_ordinary_values_stay(name: str, texts: list[str]) -> None:
 
     assert rows.column(name).to_pylist() == texts
     assert log.counts() == {}
+
+
+LISTED = [field.name for field in TABLE.town_fields if field.codes or field.screening == "listed"]
+
+
+@pytest.mark.parametrize(
+    "name", [*LISTED, *(field.name for field in TABLE.town_fields if field.screening not in (None, "place", "listed"))]
+)
+@pytest.mark.parametrize("text", ["Zebedee Canary", "ZEBEDEE CANARY", "Canary, Z."])
+def test_a_bare_name_in_a_short_column_is_emptied_and_never_quoted(name: str, text: str) -> None:
+    rows, log = screened(**{name: [text, None, text]})
+
+    assert rows.column(name).null_count == 3
+    assert log.counts() == {"WORD_NOT_LISTED": 1} if name in LISTED else {"PERSON_IN_VALUE": 2}
+    assert "canary" not in str(log.findings).casefold()
+
+
+@pytest.mark.parametrize("text", ["Zebedee Canary, Town Planner", "Zebedee Canary GIS", "Canary"])
+def test_who_gives_out_addresses_is_an_office_and_no_person(text: str) -> None:
+    rows, _ = screened(addauth=[text] * 20)
+
+    assert rows.column("addauth").null_count == 20
+
+
+def test_a_household_on_many_rows_is_no_village() -> None:
+    rows, _ = screened(a4=["Canary family"] * 20)
+
+    assert rows.column("a4").null_count == 20
 
 
 def test_what_passed_once_passes_again_and_is_said_once() -> None:

@@ -83,6 +83,11 @@ def values(settings: Settings, query: str, role: str = LOADER) -> list[Any]:
         return [row[0] for row in connection.execute(query.encode())]
 
 
+def rows(settings: Settings, query: str) -> list[Any]:
+    with connect(settings) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
 def shown(settings: Settings) -> set[str]:
     """Labels of what the street sees."""
     return set(values(settings, "SELECT address_label FROM published.addresses", API))
@@ -260,6 +265,158 @@ def test_a_point_that_the_towns_own_file_flags_is_withheld_as_long_as_it_does(
         asked(settings, address="12 Main Street", basis="delivered")
 
 
+def test_a_rollback_withholds_what_was_flagged_then(deliver: Deliver, settings: Settings, town: Points) -> None:
+    town.columns["Suppressed"] = ["N"] * len(town)
+    town.change(5, Suppressed="Y")
+    first = deliver(town)
+    before = shown(settings)
+    town.change(5, Suppressed="N")
+    town.change(6, Suppressed="Y", Placement="Parcel")
+    deliver(town)
+    flagged_now = before - shown(settings)
+    assert len(flagged_now) == 1
+
+    roll_back(settings, (ADDRESSES,), settle_rollback, "alder", "1", None, lambda message: None)
+    assert shown(settings) == before - flagged_now
+    del town.columns["Suppressed"]
+    deliver(town)
+    [(number,)] = rows(settings, "SELECT max(submission_no) FROM statewide.submission WHERE summary ? 'rollback_of'")
+    roll_back(settings, (ADDRESSES,), settle_rollback, "alder", str(number), None, lambda message: None)
+    assert shown(settings) == before - flagged_now
+    assert first.summary["rows"]["published"] == len(before) + 1
+
+
+def test_a_rollback_to_a_file_that_was_sent_twice_withholds_what_it_flags(
+    settings: Settings, deliver: Deliver, town: Points, tmp_path: Path
+) -> None:
+    town.columns["Suppressed"] = ["N"] * len(town)
+    town.change(5, Suppressed="Y")
+    file = write_points(town, tmp_path / "twice")
+    for _ in range(2):
+        outcome = submit(settings, Submission(file, "alder", 2025), lambda message: None)
+    assert "same_as" in outcome.summary
+    before = shown(settings)
+    town.change(5, Suppressed="N")
+    deliver(town)
+    assert len(shown(settings)) == len(town)
+
+    roll_back(settings, (ADDRESSES,), settle_rollback, "alder", "2", None, lambda message: None)
+    assert shown(settings) == before
+
+
+@pytest.mark.parametrize("kept", ["number", "address"])
+def test_a_flagged_point_that_comes_back_in_a_file_without_flags_stays_withheld(
+    deliver: Deliver, settings: Settings, town: Points, kept: str
+) -> None:
+    town.columns["Suppressed"] = ["N"] * len(town)
+    town.change(5, Suppressed="Y")
+    deliver(town)
+    without = town.copy()
+    without.drop([5])
+    deliver(without)
+    del town.columns["Suppressed"]
+    town.change(5, **({"St_Name": "Pond View"} if kept == "number" else {"SITEADDID": "7001", "NGUID": None}))
+    deliver(town)
+
+    assert len(shown(settings)) == len(town) - 1
+    # The town says of all of them that they are open.
+    town.columns["Suppressed"] = ["N"] * len(town)
+    deliver(town)
+    assert len(shown(settings)) == len(town)
+    asked(settings, address="12 Main Street")
+    del town.columns["Suppressed"]
+    deliver(town)
+    assert len(shown(settings)) == len(town) - 1
+
+
+def test_a_flag_that_changes_alone_renews_the_publication_and_the_search(
+    deliver: Deliver, settings: Settings, town: Points
+) -> None:
+    published = "SELECT publication_id, rows_published FROM statewide.publication"
+    town.columns["Suppressed"] = ["N"] * len(town)
+    deliver(town)
+    places = len(values(settings, "SELECT 1 FROM published.find_places", API))
+    ids = set()
+    for said, count in (("Y", len(town) - 1), ("N", len(town))):
+        town.change(5, Suppressed=said)
+        assert deliver(town).summary["outcome"] == "unchanged"
+        [(publication, counted)] = rows(settings, published)
+        ids.add(publication)
+        assert counted == count
+        assert len(values(settings, "SELECT 1 FROM published.find_places", API)) == places - len(town) + count
+    assert len(ids) == 2
+
+
+def test_the_same_file_sent_again_keeps_the_count_of_what_is_shown(
+    settings: Settings, town: Points, tmp_path: Path
+) -> None:
+    found_alder(settings)
+    asked(settings, address="12 Main Street")
+    file = write_points(town, tmp_path / "delivery")
+    outcomes = [submit(settings, Submission(file, "alder", 2025), lambda message: None) for _ in range(3)]
+
+    assert "same_as" in outcomes[-1].summary
+    assert values(settings, "SELECT rows_published FROM statewide.publication") == [len(town) - 1]
+
+
+_SAME: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    ("514 North Street", {"St_Name": "North", "UnitValue": "North"}, ()),
+    ("500 Main St Apt 2B", {"UnitPreTyp": "Apartment", "UnitValue": "2-B"}, ("2C", "12B")),
+    ("502 Main St Apt 2", {"UnitPreTyp": "Apartment", "UnitValue": "02"}, ("20",)),
+    ("504 Main St Unit 1A", {"UnitPreTyp": "Unit", "UnitValue": "1-A"}, ("2-A", "A")),
+    ("506 Main St Unit 1-A", {"UnitPreTyp": "Unit", "UnitValue": "1-A"}, ("2-A", "A")),
+    ("508 Main St Unit 2-B", {"Unit": "2 B"}, ("3-B",)),
+    ("510 St Mary Street", {"St_Name": "Saint Mary"}, ()),
+    ("512 Saint Mary St", {"St_Name": "St Mary"}, ()),
+    ("516 First Street", {"St_Name": "1st"}, ()),
+    ("518 1st St", {"St_Name": "First"}, ()),
+    ("520 Main Street", {"St_PosTyp": None}, ()),
+    ("522 Main Street", {"AddNum_Cmp": "522-526"}, ()),
+    ("534 Main Street", {"Add_Number": 530, "AddNum_Cmp": "530-534"}, ()),
+    ("536-538 Main Street", {"Add_Number": 538}, ()),
+    ("540 Main Street", {"AddNum_Pre": "N"}, ()),
+    ("542 State Route 12", {"St_Name": "Route 12", "St_PosTyp": None}, ()),
+    ("544 Route 12", {"St_PreTyp": "State Route", "St_Name": "12", "St_PosTyp": None}, ()),
+    ("546 N Main Street", {"St_PreDir": "North"}, ()),
+    ("548 Black Hall Road", {"St_Name": "Blackhall", "St_PosTyp": "Road"}, ()),
+]
+
+
+def test_the_same_address_in_other_words_is_meant_and_its_neighbours_are_not(
+    deliver: Deliver, settings: Settings, town: Points
+) -> None:
+    wanted = {}
+    for typed, point, others in _SAME:
+        whole = {"Add_Number": int(typed[:3]), "St_Name": "Main", "St_PosTyp": "Street"} | point
+        town.append(town.shapes[0], **whole)
+        wanted[typed] = [town.columns["SITEADDID"][-1]]
+        for unit in others:
+            town.append(town.shapes[0], **(whole | {"UnitValue": unit, "Unit": None, "UnitPreTyp": "Unit"}))
+        for more in ({"AddNum_Suf": "C"}, {"St_PosTyp": "Avenue"}, {"St_Name": "Other"}, {"St_PreDir": "West"}):
+            if more.keys() & point.keys() == set():
+                town.append(town.shapes[0], **(whole | more))
+    town.append(town.shapes[0], Add_Number=550, St_Name="Main", St_PosTyp="Street")
+    wanted["550 Main"] = [town.columns["SITEADDID"][-1]]
+    deliver(town)
+
+    numbers = {asked(settings, address=typed).request_no: typed for typed in wanted}
+    found: dict[str, list[str]] = {typed: [] for typed in wanted}
+    for number, local_id in rows(
+        settings,
+        "SELECT request_no, local_id FROM confidential.withheld_point JOIN addresses.address_point USING (address_uid)",
+    ):
+        found[numbers[number]].append(local_id)
+    assert found == wanted
+
+
+def test_an_identifier_may_be_spelled_otherwise(deliver: Deliver, settings: Settings, town: Points) -> None:
+    town.columns["Parcel_ID"][3] = "7-12-3"
+    deliver(town)
+    [uid] = values(settings, "SELECT address_uid FROM addresses.address_point WHERE parcel_id = '7-12-3'")
+    for spelled in ("7-12-3", " 07-12-3", "7/12/3", f"{{{str(uid).upper()}}}"):
+        assert asked(settings, identifier=spelled).points == 1, spelled
+
+
 def test_counts_do_not_tell_that_something_is_withheld(deliver: Deliver, settings: Settings, town: Points) -> None:
     deliver(town)
     [before] = values(settings, "SELECT publication_id FROM statewide.publication")
@@ -306,7 +463,7 @@ def test_what_is_said_of_a_withheld_row_is_withheld_with_it() -> None:
 
 
 @pytest.mark.parametrize("role", [API, RESTRICTED])
-@pytest.mark.parametrize("table", ["withheld_request", "withheld_point", "withheld_log"])
+@pytest.mark.parametrize("table", ["withheld_request", "withheld_point", "withheld_log", "flagged_point"])
 def test_only_the_loader_reads_who_is_withheld(settings: Settings, role: str, table: str) -> None:
     with connect(settings, role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(f"SELECT 1 FROM confidential.{table}".encode())
@@ -334,6 +491,11 @@ def test_a_request_stays_in_force_after_its_last_day_until_it_is_released(
         ({"address": "Main Street"}, "cannot be read"),
         ({"address": "nowhere at all"}, "cannot be read"),
         ({"address": "12 Main Street", "basis": "because"}, "1-217, acp, shelter"),
+        ({"identifier": "  "}, "either --address or --id"),
+        ({"identifier": "{}"}, "either --address or --id"),
+        ({"address": "12 Main\udcff Street"}, "type it again"),
+        ({"identifier": "x\0"}, "type it again"),
+        ({"address": "12 Main Street", "reason": "a\udcff"}, "type it again"),
     ],
 )
 def test_a_request_that_says_nothing_is_refused_in_a_sentence(
@@ -352,6 +514,9 @@ def test_a_request_that_says_nothing_is_refused_in_a_sentence(
         ("36 blinman st", "36 BLINMAN STREET", None),
         ("36 Blinman Street Apt 2B", "36 BLINMAN STREET", "2B"),
         ("36 Blinman St #1", "36 BLINMAN STREET", "1"),
+        ("36 Blinman St Unit 1-A", "36 BLINMAN STREET", "1-A"),
+        ("36A Blinman St", "36A BLINMAN STREET", None),
+        ("36 Blinman St Rear", "36 BLINMAN STREET", "REAR"),
         ("12 N Main St", "12 NORTH MAIN STREET", None),
     ],
 )
@@ -392,3 +557,33 @@ def test_the_commands_withhold_list_and_release(
     assert run("release", "--lapsed", "--who", "Ann Lee")["released"] == []
     assert run("release", str(done["request_no"]), "--who", "Ann Lee")["released"] == [done["request_no"]]
     assert run("withhold", "--town", "alder", "--list")["requests"] == []
+
+
+def test_who_asks_for_an_address_that_is_not_there_is_told_the_nearest(
+    deliver: Deliver,
+    settings: Settings,
+    town: Points,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from typer.testing import CliRunner
+
+    from addresses.privacy_commands import app
+
+    deliver(town)
+    asked(settings, address="12 Main Street")
+    monkeypatch.setenv("STATEWIDE_HOME", str(settings.home))
+    monkeypatch.setenv("STATEWIDE_DATABASE_URL", settings.require_database_url())
+
+    def told(address: str) -> str:
+        capsys.readouterr()
+        words = ["withhold", "--town", "alder", "--address", address, "--basis", "acp", "--who", "Ann Lee"]
+        outcome = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert outcome.exit_code == 0, outcome.output
+        return outcome.output or capsys.readouterr().out
+
+    for typed in ("12A Main Street", "13 Mian Street"):
+        text = told(typed)
+        assert "14 Main Street" in text
+        assert "12 Main Street" not in text
+    assert "Shown on that street" not in told("14 Main Street")

@@ -107,7 +107,7 @@ def test_a_flat_that_goes_and_one_that_comes_are_two(town: Town) -> None:
     town.sends(points, list(ids))
     before = town.live()
     points.change(rows - 3, UnitValue="9")
-    ids[rows - 3] = "A-new"
+    ids[rows - 3] = "A999"
     summary = town.sends(points, ids)
     after = town.live()
     assert summary["lineage"] == {"retired": 1, "new": 1}
