@@ -226,7 +226,11 @@ def _follow_flags(connection: Connection, standard: Standard, town: Town, part: 
         returned = connection.execute(read_sql("addresses", "withheld_returned"), new).fetchall()
         return _set_flags(connection, town, [uid for (uid,) in returned], [])
     protected = flags[np.searchsorted(part.rows.row_no, staged.row_no)]
-    return _set_flags(connection, town, uuids(uids[protected]), uuids(uids[~protected]))
+    flagged_uids = uids[protected]
+    if flags[~np.isin(part.rows.row_no, staged.row_no)].any():
+        # A held row is protected, and it may be the new version of any that stays live for its sake.
+        flagged_uids = np.concatenate([flagged_uids, known[part.lineage.kept_live]])
+    return _set_flags(connection, town, uuids(flagged_uids), uuids(uids[~protected]))
 
 
 def _set_flags(connection: Connection, town: Town, flagged: Sequence[UUID | str], opened: Sequence[UUID | str]) -> bool:

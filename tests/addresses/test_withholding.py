@@ -286,6 +286,19 @@ def test_a_rollback_withholds_what_was_flagged_then(deliver: Deliver, settings: 
     assert first.summary["rows"]["published"] == len(before) + 1
 
 
+def test_a_protected_row_that_is_held_withholds_what_stays_live_for_its_sake(
+    deliver: Deliver, settings: Settings, town: Points
+) -> None:
+    town.columns["Suppressed"] = ["N"] * len(town)
+    deliver(town)
+    before = shown(settings)
+    town.change(5, Suppressed="Y")
+    town.shapes[5] = None  # it has no place now, so it is held, and its old version stays live
+    outcome = deliver(town)
+    assert outcome.summary["rows"]["kept_live"] == 1
+    assert len(before - shown(settings)) == 1
+
+
 def test_a_rollback_to_a_file_that_was_sent_twice_withholds_what_it_flags(
     settings: Settings, deliver: Deliver, town: Points, tmp_path: Path
 ) -> None:
