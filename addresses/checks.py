@@ -18,7 +18,6 @@ from psycopg import sql
 
 from addresses import street_checks
 from addresses.columns import (
-    STREET,
     Flags,
     Floats,
     Numbers,
@@ -34,6 +33,7 @@ from addresses.columns import (
     town_zips,
     whole_addresses,
 )
+from addresses.parsing import STREET
 from addresses.screening import Words
 from statewide import shared_checks
 from statewide.arrival import Rows

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from addresses.parsing import STREET, joined
 from statewide.crosswalk import Crosswalk
 from statewide.findings import plain_number
 from statewide.standard import Standard
@@ -22,8 +23,6 @@ Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
-STREET = ("st_premod", "st_predir", "st_pretyp", "st_presep", "st_name", "st_postyp", "st_posdir", "st_posmod")
-"""The parts of a street's name, in the order in which they are said."""
 _WITHIN = ("structure", "wing", "floor", "room", "seat")
 """Places within a building that are not in the address line."""
 
@@ -40,19 +39,11 @@ def any_filled(table: pa.Table, names: Sequence[str]) -> Flags:
     return found
 
 
-def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    """The table with that column, in its place where it has one."""
-    place = table.schema.get_field_index(name)
-    return table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
-
-
 def street_names(rows: pa.Table) -> pa.Array:
     """The whole name of each row's street in capitals; empty where there is no name."""
     named = rows.column("st_name").combine_chunks()
-    parts = [rows.column(name).combine_chunks() for name in STREET if name != "st_name"]
-    parts.insert(STREET.index("st_name"), pc.fill_null(named, ""))  # Arrow leaves out a row without any text
-    joined = pc.utf8_upper(pc.binary_join_element_wise(*parts, " ", null_handling="skip"))
-    return pc.if_else(pc.is_valid(named), joined, pa.scalar(None, pa.string()))
+    whole = pc.utf8_upper(joined(*(rows.column(name).combine_chunks() for name in STREET)))
+    return pc.if_else(pc.is_valid(named), whole, pa.scalar(None, pa.string()))
 
 
 def numbered(values: pa.Array | pa.ChunkedArray) -> Numbers:

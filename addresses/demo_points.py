@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from addresses.columns import STREET
+from addresses.parsing import STREET
 from statewide.crosswalk import propose
 from statewide.demo import CRS, Floats, Ints, InventedTown, World, scatter
 from statewide.standard import Standard, load_standard

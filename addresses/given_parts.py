@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from addresses.address_line import CONFIDENCE, read_number
-from addresses.columns import STREET, Flags, any_filled, filled, with_column
-from addresses.parsing import Parsed, joined, parse_streets
+from addresses.columns import Flags, any_filled, filled
+from addresses.parsing import STREET, Parsed, joined, parse_streets
 from addresses.street_words import StreetWords, cased
 from addresses.unit_words import UnitWords
-from statewide.conform import listed
+from statewide.conform import listed, with_column
 from statewide.standard import Standard
 
 _NUMBER = ("addnum_pre", "add_number", "addnum_suf")

@@ -24,9 +24,8 @@ import shapely
 from psycopg import sql
 
 from addresses import link_evidence
-from addresses.columns import STREET
 from addresses.link_evidence import METHODS, Addresses, Links, Parcels, spelled
-from addresses.parsing import label, normalized, parse_addresses
+from addresses.parsing import STREET, label, normalized, parse_addresses
 from statewide.copying import copy_in, uuid_array
 from statewide.database import Connection, connect, read_sql
 from statewide.parcel_number import normalize_id

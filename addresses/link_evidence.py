@@ -15,15 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from addresses.columns import grouped, numbered
+from addresses.columns import Flags, Floats, grouped, numbered
 from statewide.geometry import Shapes
 from statewide.standard import AddressLinkLaw
 
 METHODS = ("parcel_number", "inside", "near", "address_text")
 """Codes of the list `link_method`, in its order: the first that holds is named."""
 
-Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 _NUMBER, _PLACE, _TEXT = range(3)

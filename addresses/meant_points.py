@@ -16,8 +16,7 @@ import pyarrow as pa
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from addresses.columns import STREET
-from addresses.parsing import parse_addresses
+from addresses.parsing import STREET, parse_addresses
 from addresses.search_index import NAME, key, name_key
 from addresses.unit_words import UnitWords
 from statewide.database import Connection

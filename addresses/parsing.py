@@ -31,7 +31,8 @@ _SCHEMA = pa.schema(
         ("confidence", pa.float32()),
     ]
 )
-_STREET = Street._fields[:-1]
+STREET = Street._fields[:-1]
+"""The parts of a street's name, in the order in which they are said."""
 _PLAIN = (
     r"^(?P<number>0*[1-9][0-9]{0,5})(?P<suffix>[A-Za-z]?) (?P<street>[A-Za-z][A-Za-z0-9' ]*?)\.?"
     r"(?:,? ?(?P<word>#|(?:[Uu][Nn][Ii][Tt]|[Aa][Pp][Tt]\.?|[Ss][Tt][Ee]\.?) #?) ?"
@@ -70,7 +71,7 @@ def label(parts: pa.Table) -> pa.Array:
     """Number, street and unit in one line, as `36 Blinman Street Unit 1`; empty where there is no street."""
     column = {name: parts.column(name).combine_chunks() for name in parts.column_names}
     name = column["st_name"]
-    street = [column[part] for part in _STREET]
+    street = [column[part] for part in STREET]
     line = joined(house_number(column), *street, _unit(column))
     return pc.if_else(pc.is_valid(name), line, pa.scalar(None, pa.string()))
 
@@ -126,7 +127,7 @@ def _plain(reader: LineReader, distinct: pa.Array) -> tuple[npt.NDArray[np.int64
     codes = [reader.unit_code(word) for word in words.dictionary.to_pylist()]
     word = pa.array(codes, pa.string()).take(words.indices)
     rows = {name: pa.nulls(len(chosen), _SCHEMA.field(name).type) for name in _SCHEMA.names}
-    for position, name in enumerate(_STREET):
+    for position, name in enumerate(STREET):
         rows[name] = pa.array([street[position] if street else None for street in read], pa.string()).take(at)
     confidence = [CONFIDENCE[street.kind] if street else None for street in read]
     rows |= {
@@ -147,7 +148,7 @@ def _with_known_streets(rows: pa.Table) -> pa.Table:
     doubtful = pc.fill_null(pc.equal(reason, "not_an_address"), False)
     if not pc.any(doubtful).as_py():
         return rows
-    streets = pc.utf8_lower(joined(*(rows.column(name).combine_chunks() for name in _STREET)))
+    streets = pc.utf8_lower(joined(*(rows.column(name).combine_chunks() for name in STREET)))
     numbered = pc.and_(pc.is_valid(rows.column("add_number").combine_chunks()), pc.is_null(reason))
     known = pc.and_(doubtful, pc.is_in(streets, value_set=streets.filter(numbered).unique()))
     reason = pc.if_else(known, "no_number", reason)

@@ -16,13 +16,14 @@ import pyarrow.compute as pc
 
 from addresses import withholding
 from addresses.checks import ADDRESS_CHECKS
-from addresses.columns import STREET, Flags, any_filled, filled, with_column
+from addresses.columns import Flags, any_filled, filled
 from addresses.given_parts import in_listed_words, streets_again, with_cased_names, with_numbers, with_units
-from addresses.parsing import Parsed, label, normalized, parse_addresses, parse_streets
+from addresses.parsing import STREET, Parsed, label, normalized, parse_addresses, parse_streets
 from addresses.row_checks import row_checks
 from addresses.screening import quotable, screen, strip
 from addresses.street_doubts import doubtful_streets, known_streets
 from statewide.arrival import Rows
+from statewide.conform import with_column
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog
 from statewide.intake import Dataset, Delivery, Outcome, Request, Say, take_in

@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from addresses.columns import STREET
 from addresses.national_grid import national_grid
-from addresses.parsing import house_number, joined
+from addresses.parsing import STREET, house_number, joined
 from statewide.errors import BadArgument
 from statewide.export import GEOMETRY, Layer, Streamed, appearing_whole, published_layer, write_with_gdal
 from statewide.register import Town

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from addresses.columns import Flags, delivered_column, lookup, today
+from addresses.columns import Flags, any_filled, delivered_column, lookup, today
 from statewide.arrival import Rows
 from statewide.findings import FindingLog, plain_count, plain_number
 from statewide.geometry import points_in_storage
@@ -37,8 +37,8 @@ def row_checks(rows: Rows, town: Town, log: FindingLog) -> None:
 
 
 def _numbers_and_streets(rows: Rows, log: FindingLog) -> None:
-    numbered, named = _filled(rows, "add_number", "addnum_cmp"), _filled(rows, "st_name")
-    marked = _filled(rows, *_LANDMARKS)
+    numbered, named = any_filled(rows.conformed, ("add_number", "addnum_cmp")), any_filled(rows.conformed, ("st_name",))
+    marked = any_filled(rows.conformed, _LANDMARKS)
     unread = [row_no for row_no, codes in log.held_rows().items() if "ADDRESS_UNREAD" in codes]
     asked = ~np.isin(rows.row_no, unread)
     number, street = (
@@ -57,7 +57,7 @@ def _street_names(rows: Rows, log: FindingLog) -> None:
     signs = pc.match_substring_regex(names.dictionary, _NO_NAME)
     bare = pc.match_substring_regex(names.dictionary, r"^[0-9]+$")
     odd, digits = _true(signs.take(names.indices)), _true(bare.take(names.indices))
-    digits &= ~_filled(rows, "st_premod", "st_pretyp", "st_postyp")  # 6 in Route 6 is a name
+    digits &= ~any_filled(rows.conformed, ("st_premod", "st_pretyp", "st_postyp"))  # 6 in Route 6 is a name
     shown = rows.conformed.column("st_name")
     places = np.flatnonzero(odd | digits)
 
@@ -70,7 +70,7 @@ def _street_names(rows: Rows, log: FindingLog) -> None:
 
 
 def _units(rows: Rows, log: FindingLog) -> None:
-    word, value = _filled(rows, "unitpretyp"), _filled(rows, "unitvalue")
+    word, value = any_filled(rows.conformed, ("unitpretyp",)), any_filled(rows.conformed, ("unitvalue",))
     alone = lookup(rows.conformed.column("unitpretyp"), log.standard.code_lists["unit_alone"].lookup())
     column = delivered_column(rows.crosswalk, "unitpretyp", "unit", "delivered_address")
     bare = word & ~value & ~alone.is_valid().to_numpy(zero_copy_only=False)
@@ -129,14 +129,6 @@ def _add_each(
         return {**said, **value, "shape": rows.shapes[place]}
 
     log.add_each(code, rows.row_no[places].tolist(), words, column=column)
-
-
-def _filled(rows: Rows, *names: str) -> Flags:
-    """Which rows fill one of these fields."""
-    found = np.zeros(len(rows.conformed), dtype=bool)
-    for name in names:
-        found |= _true(pc.is_valid(rows.conformed.column(name)))
-    return found
 
 
 def _true(answers: pa.Array | pa.ChunkedArray) -> Flags:

@@ -16,12 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from addresses.columns import Flags
 from addresses.street_words import StreetWords
+from statewide.conform import with_column
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count, unless_a_name
 from statewide.standard import CodeList, Standard, StandardField
 
-Flags = npt.NDArray[np.bool_]
 Phrase = tuple[str, ...]
 
 LANDMARK = "landmark"
@@ -75,9 +76,7 @@ def screen(
     rows = _screened(standard, rows, row_no, log, present, mapping)
     rows = _only_listed(standard, rows, log, mapping)
     texts = [rows.column(field.name).combine_chunks() for field in fields if field.screening == "place"]
-    place = rows.schema.get_field_index(LANDMARK)
-    found = pc.coalesce(*texts)
-    return rows.set_column(place, LANDMARK, found) if place >= 0 else rows.append_column(LANDMARK, found)
+    return with_column(rows, LANDMARK, pc.coalesce(*texts))
 
 
 def _screened(
@@ -92,8 +91,7 @@ def _screened(
     table, words = standard.table(log.dataset), Words(standard, log.town)
     patterns = {person.name: person.value_pattern for person in standard.header.withheld if person.value_pattern}
     for name, column in columns.items():
-        field, place = table.field(name), rows.schema.get_field_index(column)
-        values = rows.column(place).combine_chunks()
+        field, values = table.field(name), rows.column(column).combine_chunks()
         text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
         if not text or values.null_count == len(values):
             continue
@@ -103,7 +101,7 @@ def _screened(
             values = _only_places(words, patterns, values, said, log)
         else:
             values = _without_persons(words, patterns, field, values, row_no, said, log)
-        rows = rows.set_column(place, column, values)
+        rows = with_column(rows, column, values)
     return rows
 
 
@@ -116,8 +114,8 @@ def _only_listed(standard: Standard, rows: pa.Table, log: FindingLog, mapping: M
     for field in standard.table(log.dataset).town_fields:
         if field.name not in rows.column_names or not (field.codes or field.screening == "listed"):
             continue
-        place, code_list = rows.schema.get_field_index(field.name), standard.code_lists[field.codes or field.name]
-        encoded = rows.column(place).combine_chunks().dictionary_encode()
+        code_list = standard.code_lists[field.codes or field.name]
+        encoded = rows.column(field.name).combine_chunks().dictionary_encode()
         known, texts = code_list.lookup(), encoded.dictionary.to_pylist()
         fine = [text.strip().casefold() in known for text in texts]
         if all(fine):
@@ -132,7 +130,7 @@ def _only_listed(standard: Standard, rows: pa.Table, log: FindingLog, mapping: M
             said = plain_count(count, "row")
             log.add("WORD_NOT_LISTED", column=column, value=shown, field=field.title, rows=said)
         kept = pc.if_else(pa.array(fine), encoded.dictionary, pa.scalar(None, encoded.dictionary.type))
-        rows = rows.set_column(place, field.name, kept.take(encoded.indices))
+        rows = with_column(rows, field.name, kept.take(encoded.indices))
     return rows
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
-from addresses.columns import STREET
-from addresses.parsing import parse_addresses
+from addresses.parsing import STREET, joined, parse_addresses
 from statewide.copying import UUID, copy_in
 from statewide.database import Connection, connect, read_sql
 from statewide.findings import plain_count
@@ -114,8 +113,8 @@ def _number_parcels(connection: Connection, standard: Standard, town: str) -> No
     part = {name: parts.column(name).combine_chunks() for name in parts.column_names}
     chunk = {
         "place_uid": pa.array([uid.bytes for uid, _ in rows], UUID).filter(read.combine_chunks()),
-        "street": _joined(part[name] for name in STREET),
-        "name": _joined(part[name] for name in NAME),
+        "street": joined(*(part[name] for name in STREET)),
+        "name": joined(*(part[name] for name in NAME)),
         "street_type": part["st_postyp"].fill_null(""),
         "number": part["add_number"].cast(pa.int32()),
         "whole_number": part["addnum_cmp"],
@@ -123,11 +122,6 @@ def _number_parcels(connection: Connection, standard: Standard, town: str) -> No
         "unit": pc.coalesce(part["unitvalue"], part["unit"]),
     }
     copy_in(connection, sql.Identifier("numbered"), list(chunk), [chunk])
-
-
-def _joined(words: Iterable[pa.Array]) -> pa.Array:
-    """The words of each row in one text. Of a row without any, Arrow would leave out the whole row."""
-    return pc.binary_join_element_wise(*words, " ", null_handling="skip")
 
 
 def _name_communities(connection: Connection, town: str) -> None:

@@ -14,16 +14,16 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 from psycopg.rows import class_row
 
-from addresses.columns import with_column
+from addresses.columns import Flags
 from addresses.meant_points import at_addresses, on_parcels
 from addresses.parsing import label, normalized, parse_addresses
 from addresses.search_index import refresh
+from statewide.conform import protection_codes, with_column
 from statewide.crosswalk import Crosswalk
 from statewide.database import Connection, read_sql
 from statewide.ddl import shown_where
@@ -35,11 +35,8 @@ from statewide.replace import lock_town
 from statewide.settings import Settings
 from statewide.standard import Standard, load_standard
 
-Flags = npt.NDArray[np.bool_]
-
 _DATASET = "address_point"
 _BASIS, _DELIVERED = "withheld_basis", "delivered"
-_FLAG = "suppression_flag"
 _UNIT = ("unitpretyp", "unitvalue", "unit")
 
 
@@ -175,14 +172,10 @@ def flagged(source: pa.Table, crosswalk: Crosswalk, standard: Standard) -> Flags
 
     A word that nobody understands protects; an empty value does not.
     """
-    title = next(person.title for person in standard.header.withheld if person.name == _FLAG)
-    columns = [column for column, reason in crosswalk.withheld.items() if reason == title]
-    opens = [word for word, code in standard.code_lists[_FLAG].lookup().items() if code == "open"]
+    columns = protection_codes(source, crosswalk, standard)
     found = np.zeros(len(source), dtype=bool)
-    for column in columns:
-        words = pc.utf8_lower(pc.utf8_trim_whitespace(source.column(column).combine_chunks().cast(pa.string())))
-        words = pc.replace_substring_regex(words, r"\.0$", "")
-        found |= ~pc.is_in(pc.fill_null(words, ""), value_set=pa.array(["", *opens])).to_numpy(zero_copy_only=False)
+    for codes in columns.values():
+        found |= pc.not_equal(codes, "open").fill_null(False).to_numpy(zero_copy_only=False)
     return found if columns else None
 
 

@@ -22,6 +22,7 @@ from cadastral.confidential import hide_what_shows, how_it_tells, keep_confident
 from cadastral.parcel_id import make_cama_link, normalize_cama_link, number_facts, split_cama_link
 from cadastral.use_codes import UNMAPPED, classify_uses
 from statewide.arrival import Rows
+from statewide.conform import with_column
 from statewide.copying import uuid_array
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count, plain_number, plain_share
@@ -514,8 +515,7 @@ def _check_size(columns: _Columns, log: FindingLog) -> None:
 
 def _with(table: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
     for name, values in columns.items():
-        place = table.schema.get_field_index(name)
-        table = table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
+        table = with_column(table, name, values)
     return table
 
 

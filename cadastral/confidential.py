@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
+from statewide.conform import protection_codes, with_column
 from statewide.copying import copy_in
 from statewide.crosswalk import Crosswalk
 from statewide.database import Connection
@@ -26,7 +26,6 @@ from statewide.standard import Standard, Table
 
 Flags = npt.NDArray[np.bool_]
 
-_FLAG, _CODES = "suppression_flag", "suppression_flag"
 _TELLING_SHARE = 0.5
 """Of the rows that share an emptiness or a word: when more are protected than not, it tells on them."""
 _COMMON_SHARE = 0.25
@@ -52,16 +51,12 @@ def read_suppression(source: pa.Table, crosswalk: Crosswalk, standard: Standard)
     Every word has to be understood. An empty value means "no" only in a column that says "yes" in words and never "no";
     else it is not known what the town meant by it.
     """
-    title = _withheld(standard)[_FLAG]
-    columns = [column for column, reason in crosswalk.withheld.items() if reason == title]
+    columns = protection_codes(source, crosswalk, standard)
     if not columns:
         return Suppression(None, "the file has no suppression column")
-    lookup = standard.code_lists[_CODES].lookup()
     flags = np.zeros(len(source), dtype=bool)
-    for column in columns:
-        encoded = source.column(column).combine_chunks().dictionary_encode()
-        codes = [_code(value, lookup) for value in encoded.dictionary.to_pylist()]
-        said = pa.array(codes, pa.string()).take(encoded.indices)
+    for column, said in columns.items():
+        codes = said.unique().to_pylist()
         if "?" in codes:
             return Suppression(None, f"the column {column} has words that are not understood")
         some = pc.any(pc.equal(said, "suppressed")).as_py()
@@ -69,15 +64,6 @@ def read_suppression(source: pa.Table, crosswalk: Crosswalk, standard: Standard)
             return Suppression(None, f"the column {column} is empty where it should say yes or no")
         flags |= pc.fill_null(pc.equal(said, "suppressed"), False).to_numpy(zero_copy_only=False)
     return Suppression(flags)
-
-
-def _code(value: Any, lookup: Mapping[str, str]) -> str | None:
-    text = "" if value is None else str(value).strip().casefold().removesuffix(".0")
-    return lookup.get(text, "?") if text else None
-
-
-def _withheld(standard: Standard) -> dict[str, str]:
-    return {column.name: column.title for column in standard.header.withheld}
 
 
 def hide_what_shows(
@@ -104,8 +90,7 @@ def hide_what_shows(
             how = how_it_tells(values.filter(pa.array(published)), of_published)
             if how := "says of some rows that they are protected" if mapping[field.name] in told else how:
                 log.add("SUPPRESSION_SHOWS", column=mapping[field.name], how=how)
-                place = conformed.schema.get_field_index(field.name)
-                conformed = conformed.set_column(place, field.name, pa.nulls(len(conformed), values.type))
+                conformed = with_column(conformed, field.name, pa.nulls(len(conformed), values.type))
     return conformed
 
 

@@ -17,7 +17,7 @@ from cadastral.assessment_checks import addresses_of_records, records_lost
 from cadastral.parcel_id import make_cama_link, normalize_cama_link, number_facts, split_cama_link
 from statewide import shared_checks
 from statewide.arrival import Rows
-from statewide.conform import classify
+from statewide.conform import classify, with_column
 from statewide.findings import FindingLog, plain_number
 from statewide.intake import Dataset, TableCheck
 from statewide.parcel_number import normalize_id
@@ -48,8 +48,7 @@ def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
     _check_numbers(rows, links, filled["cama_link_normalized"], filled["parcel_id_normalized"], town, log)
     _check_areas(rows, area, log)
     for name, values in filled.items():
-        place = table.schema.get_field_index(name)
-        table = table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
+        table = with_column(table, name, values)
     return table
 
 

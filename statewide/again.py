@@ -63,13 +63,9 @@ def basis_of(connection: Connection, town: str, asked: Asked) -> str:
 
 
 def find_earlier(
-    connection: Connection, standard: Standard, reports: Path, asked: Asked, paths: Sequence[Path], town: str | None
+    connection: Connection, standard: Standard, reports: Path, asked: Asked, digests: Sequence[str], town: str | None
 ) -> Earlier | None:
-    """The delivery that is live, if these files are that very delivery and nothing else has changed."""
-    try:
-        digests = [_sha256(path) for path in paths]
-    except OSError:  # a folder, or a file that may not be read: whoever reads it says so
-        return None
+    """The delivery that is live, if it is of these very files, by their SHA-256, and nothing else has changed."""
     last = connection.execute(_LAST, [asked.datasets[0], digests[0]]).fetchall()
     for fips, basis, number, first in last:
         if town not in (None, fips):
@@ -77,9 +73,8 @@ def find_earlier(
         summaries = [first]
         for dataset, digest in zip(asked.datasets[1:], digests[1:], strict=True):
             summaries += [row[3] for row in connection.execute(_LAST, [dataset, digest]).fetchall() if row[0] == fips]
-        walked = first.get("same_as", {}).get("walked") or first["submission"]
-        report = reports / walked
-        whole = len(summaries) == len(paths) and (report / "report.html").is_file()
+        report = reports / _walked(first)
+        whole = len(summaries) == len(digests) and (report / "report.html").is_file()
         if whole and not _beside_live(standard, summaries) and basis == basis_of(connection, fips, asked):
             return Earlier(fips, summaries, number, report)
     return None
@@ -91,7 +86,6 @@ def once_more(earlier: Earlier, submissions: Sequence[str], *, dry: bool) -> lis
     for before, submission in zip(earlier.summaries, submissions, strict=True):
         rows = before["rows"]
         nothing = dict.fromkeys(("added", "changed", "removed", "followed", "within_tolerance"), 0)
-        walked = before.get("same_as", {}).get("walked") or before["submission"]
         summaries.append(
             before
             | {
@@ -101,7 +95,7 @@ def once_more(earlier: Earlier, submissions: Sequence[str], *, dry: bool) -> lis
                 "rows": rows | nothing | {"unchanged": rows["published"]},
                 "lineage": {},
                 "largest_shift_ft": 0.0,
-                "same_as": {"walked": walked, "number": earlier.number},
+                "same_as": {"walked": _walked(before), "number": earlier.number},
             }
         )
     return summaries
@@ -132,6 +126,11 @@ def remember_basis(connection: Connection, town: str, asked: Asked) -> None:
     )
 
 
+def _walked(summary: Mapping[str, Any]) -> str:
+    """The submission whose walk the summary tells of."""
+    return str(summary.get("same_as", {}).get("walked") or summary["submission"])
+
+
 def _beside_live(standard: Standard, summaries: Sequence[Mapping[str, Any]]) -> bool:
     """Whether something was found by looking at what was live then, which the delivery has replaced."""
     codes = {code for summary in summaries for code in summary["findings"]}
@@ -153,8 +152,3 @@ def _files_in(folder: str, name: str) -> Iterator[tuple[str, int, int]]:
                 yield f"{name}/{entry.name}", stat.st_size, stat.st_mtime_ns
             elif entry.is_dir(follow_symlinks=False):
                 yield from _files_in(entry.path, f"{name}/{entry.name}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count, unless_a_name
-from statewide.standard import CodeList, StandardField, Table
+from statewide.standard import CodeList, Standard, StandardField, Table
 
 ARROW_TYPES = {
     "text": pa.string(),
@@ -86,6 +86,33 @@ def classify(code_list: str, delivered_field: str, values: pa.Array, log: Findin
         codes.append(code or "unknown")
     taken = pa.array(codes, pa.string()).take(encoded.indices)
     return pc.fill_null(taken, "unknown")
+
+
+def protection_codes(source: pa.Table, crosswalk: Crosswalk, standard: Standard) -> dict[str, pa.Array]:
+    """For each delivered column that says who is protected its codes of `suppression_flag`.
+
+    A word that the list has not is "?", an empty cell has no code.
+    """
+    flag = next(person for person in standard.header.withheld if person.name == _PROTECTED)
+    lookup = standard.code_lists[_PROTECTED].lookup()
+
+    def code(value: Any) -> str | None:
+        text = "" if value is None else str(value).strip().casefold().removesuffix(".0")
+        return lookup.get(text, "?") if text else None
+
+    found = {}
+    for column, reason in crosswalk.withheld.items():
+        if reason == flag.title:
+            encoded = source.column(column).combine_chunks().dictionary_encode()
+            codes = pa.array([code(value) for value in encoded.dictionary.to_pylist()], pa.string())
+            found[column] = codes.take(encoded.indices)
+    return found
+
+
+def with_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """The table with that column, in its place where it has one."""
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, name, values) if place >= 0 else table.append_column(name, values)
 
 
 def listed(code_list: CodeList, values: pa.Array) -> pa.Array:

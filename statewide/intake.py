@@ -42,6 +42,7 @@ from statewide.lineage import Lineage, keep_live, trace
 from statewide.live import Live
 from statewide.meeting import Arriving, Meet, Meeting
 from statewide.reading_process import warm_up
+from statewide.receiving import file_sha256
 from statewide.register import Town, find_town, town_of
 from statewide.replace import Derived, begin_for_town, followers, follows, replace_town
 from statewide.report import copy_report, write_report
@@ -568,6 +569,14 @@ class _Trip:
         return [self.request.file, *(self.request.beside[dataset.table] for dataset in self.delivery.datasets[1:])]
 
     @functools.cached_property
+    def digests(self) -> list[str] | None:
+        """SHA-256 of each file; None where one is a folder or may not be read: whoever reads it says so."""
+        try:
+            return [file_sha256(path) for path in self.paths]
+        except OSError:
+            return None
+
+    @functools.cached_property
     def asked(self) -> Asked:
         """What the delivery is judged by beside its files."""
         request, datasets = self.request, self.delivery.datasets
@@ -609,7 +618,9 @@ class _Trip:
         return find_town(self.connection, earlier.town), joined_summary(summaries), ()
 
     def earlier(self, town: str | None) -> Earlier | None:
-        return find_earlier(self.connection, self.standard, self.settings.reports, self.asked, self.paths, town)
+        if self.digests is None:
+            return None
+        return find_earlier(self.connection, self.standard, self.settings.reports, self.asked, self.digests, town)
 
     def walk(self, named: Town | None) -> _Ended:
         """Walk through the steps from reading to the report; the summary, and the findings of each part."""

@@ -91,7 +91,7 @@ def _open_delivery(path: Path, packed: Path, limits: Limits, shapes: bool) -> De
     kind = "dbf" if suffix == ".dbf" else sniff(path)
     if kind == "zip" and not is_workbook(path, limits):
         members = _unpack_twice(path, packed, limits)
-        return Delivery((path,), _sha256(path), size, members, _find_maps(members, limits, shapes))
+        return Delivery((path,), file_sha256(path), size, members, _find_maps(members, limits, shapes))
     parts_of = {"shapefile": SHAPEFILE_PARTS, "mapinfo": MAPINFO_PARTS, "mif": MIF_PARTS}.get(kind)
     if parts_of:
         same = [other for other in path.parent.iterdir() if other.stem.casefold() == path.stem.casefold()]
@@ -101,7 +101,7 @@ def _open_delivery(path: Path, packed: Path, limits: Limits, shapes: bool) -> De
         originals = tuple(path.with_name(part.name) for part in parts)
         return Delivery(originals, *_sha256_of_all(parts), parts, _find_maps(parts, limits, shapes))
     single = Map("xlsx" if kind == "zip" else kind, path.stem, {"": path})
-    return Delivery((path,), _sha256(path), size, [Member(path.name, path)], [single])
+    return Delivery((path,), file_sha256(path), size, [Member(path.name, path)], [single])
 
 
 def _open_folder(folder: Path, limits: Limits, shapes: bool) -> Delivery:
@@ -334,12 +334,13 @@ def _place(source: Path, target: Path, packed: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the bytes of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256_of_all(members: list[Member]) -> tuple[str, int]:
-    lines = [f"{_sha256(member.path)}  {member.name}\n" for member in members if member.path is not None]
+    lines = [f"{file_sha256(member.path)}  {member.name}\n" for member in members if member.path is not None]
     size = sum(_size(member) for member in members)
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest(), size

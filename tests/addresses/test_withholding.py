@@ -537,26 +537,32 @@ def test_a_typed_address_is_read_as_the_towns_are(typed: str, address: str, unit
     assert read_address(STANDARD, typed) == (address, unit)
 
 
-def test_the_commands_withhold_list_and_release(
-    deliver: Deliver,
-    settings: Settings,
-    town: Points,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture
+def command(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs `withhold` or `release` in the test's installation; gives what it prints."""
     from typer.testing import CliRunner
 
     from addresses.privacy_commands import app
 
-    deliver(town)
     monkeypatch.setenv("STATEWIDE_HOME", str(settings.home))
     monkeypatch.setenv("STATEWIDE_DATABASE_URL", settings.require_database_url())
 
-    def run(*words: str) -> dict[str, Any]:
+    def run(*words: str) -> str:
         capsys.readouterr()
-        outcome = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+        outcome = CliRunner().invoke(app, list(words), catch_exceptions=False)
         assert outcome.exit_code == 0, outcome.output
-        found: dict[str, Any] = json.loads(outcome.output or capsys.readouterr().out)
+        return outcome.output or capsys.readouterr().out
+
+    return run
+
+
+def test_the_commands_withhold_list_and_release(deliver: Deliver, town: Points, command: Callable[..., str]) -> None:
+    deliver(town)
+
+    def run(*words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(command(*words, "--json"))
         return found
 
     done = run("withhold", "--town", "alder", "--address", "12 Main St", "--basis", "acp", "--who", "Ann Lee")
@@ -573,27 +579,13 @@ def test_the_commands_withhold_list_and_release(
 
 
 def test_who_asks_for_an_address_that_is_not_there_is_told_the_nearest(
-    deliver: Deliver,
-    settings: Settings,
-    town: Points,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    deliver: Deliver, settings: Settings, town: Points, command: Callable[..., str]
 ) -> None:
-    from typer.testing import CliRunner
-
-    from addresses.privacy_commands import app
-
     deliver(town)
     asked(settings, address="12 Main Street")
-    monkeypatch.setenv("STATEWIDE_HOME", str(settings.home))
-    monkeypatch.setenv("STATEWIDE_DATABASE_URL", settings.require_database_url())
 
     def told(address: str) -> str:
-        capsys.readouterr()
-        words = ["withhold", "--town", "alder", "--address", address, "--basis", "acp", "--who", "Ann Lee"]
-        outcome = CliRunner().invoke(app, words, catch_exceptions=False)
-        assert outcome.exit_code == 0, outcome.output
-        return outcome.output or capsys.readouterr().out
+        return command("withhold", "--town", "alder", "--address", address, "--basis", "acp", "--who", "Ann Lee")
 
     for typed in ("12A Main Street", "13 Mian Street"):
         text = told(typed)
