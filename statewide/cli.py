@@ -157,6 +157,11 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else EXIT_DONE)
+    except Stopped as error:
+        # At once: libraries' threads and exit handlers may wait for what was just interrupted.
+        sys.stderr.write(f"statewide: {error}\n")
+        sys.stderr.flush()
+        os._exit(error.exit_code)
     except StatewideError as error:
         fail(error, error.exit_code)
     except typer.Abort:

@@ -13,11 +13,12 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, sql
 
-from statewide.errors import DatabaseBusy, DatabaseNotReady, DatabaseUnavailable, StorageFull
+from statewide.errors import DatabaseBusy, DatabaseNotReady, DatabaseUnavailable, Stopped, StorageFull
 from statewide.settings import Settings
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+_CANCEL_SECONDS = 2
 OWNER, LOADER, API, RESTRICTED = "owner", "statewide_loader", "statewide_api", "statewide_restricted"
 
 
@@ -35,7 +36,12 @@ def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
     try:
         # psycopg leaves the connection open when its commit fails, hence `closing`.
         with closing(psycopg.connect(url, connect_timeout=5, application_name="statewide")) as connection, connection:
-            yield connection
+            try:
+                yield connection
+            except Stopped:  # the server would work on at a statement that nobody waits for
+                connection.cancel_safe(timeout=_CANCEL_SECONDS)
+                connection.close()
+                raise
     except psycopg.errors.UndefinedTable as error:
         raise DatabaseNotReady("The database has no tables of ours yet: run `statewide init`.") from error
     except psycopg.errors.DiskFull as error:

@@ -85,9 +85,12 @@ class _Server:
         return self._process.poll() is not None
 
     def end(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
+        """End the process, and a reader that it has just forked; whoever else holds its pipes is not waited for."""
+        _end(os.killpg, self._process.pid)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process.wait()
         atexit.unregister(self.end)
 
     def _answer(self, seconds: float) -> int:

@@ -183,3 +183,34 @@ def test_a_stopped_submit_leaves_no_copy_of_the_file(settings: Settings, tmp_pat
     # Nobody can clean up after SIGKILL; the next run does.
     subprocess.run(command, env=environment, check=True, capture_output=True)
     assert copies() == []
+
+
+def test_a_stopped_command_leaves_no_statement_running_on_the_server(settings: Settings) -> None:
+    long_statement = """
+import signal
+from statewide.cli import _stop
+from statewide.database import connect
+from statewide.settings import load_settings
+signal.signal(signal.SIGINT, _stop)
+with connect(load_settings()) as connection:
+    connection.execute("SELECT pg_sleep(50) AS left_running")
+"""
+    environment = os.environ | {
+        "STATEWIDE_DATABASE_URL": settings.require_database_url(),
+        "STATEWIDE_HOME": str(settings.home),
+    }
+    active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s"
+
+    def count() -> int:
+        with connect(settings) as connection:
+            (found,) = connection.execute(active, ["%AS left_running%"]).fetchone() or (0,)
+            return int(found)
+
+    with subprocess.Popen([sys.executable, "-c", long_statement], env=environment, stderr=subprocess.PIPE) as process:
+        while count() == 0 and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=20)[1].decode()
+    assert "Stopped; nothing was left half done." in said
+    assert "error ignored" not in said
+    assert count() == 0
