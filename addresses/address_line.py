@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from addresses.street_words import Street, StreetWords, cased
+from addresses.street_words import Street, cased, street_words
 from addresses.unit_words import GLUED_UNIT, Parts, UnitWords
 from statewide.standard import Standard
 
@@ -86,7 +86,7 @@ class LineReader:
     """Reads the lines of one town. It keeps what it has read behind house numbers, for streets repeat."""
 
     def __init__(self, standard: Standard, villages: Iterable[str] = ()) -> None:
-        self._streets = StreetWords(standard)
+        self._streets = street_words(standard)
         self._units = UnitWords(standard)
         self._towns = {town.town_name.upper(): town.town_name for town in standard.municipalities}
         self._villages = {village.upper(): village for village in villages}

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from addresses.address_line import CONFIDENCE, read_number
 from addresses.columns import Flags, any_filled, filled
 from addresses.parsing import STREET, Parsed, joined, parse_streets
-from addresses.street_words import StreetWords, cased
+from addresses.street_words import StreetWords, cased, street_words
 from addresses.unit_words import UnitWords
 from statewide.conform import listed, with_column
 from statewide.standard import Standard
@@ -61,7 +61,7 @@ def streets_again(standard: Standard, table: pa.Table) -> tuple[Parsed, Flags]:
     Asked for are words that no list has (RD EXT as a type), a type that the name has once more, and what belongs to
     Avenue of the Pines.
     """
-    words, law = StreetWords(standard), standard.table("address_point")
+    words, law = street_words(standard), standard.table("address_point")
     column = {name: table.column(name).combine_chunks() for name in STREET}
     unlisted = {}
     for name, values in column.items():

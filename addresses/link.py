@@ -102,13 +102,13 @@ def link_town(connection: Connection, standard: Standard, cousub_fips: str, *, f
     lock_town(connection, standard.table("address_point").schema_name, cousub_fips)
     read_with = f"{version('statewide')} {standard.header.version}"
     town = {"town": cousub_fips, "read_with": read_with}
-    [(points, kept, with_parcel)] = connection.execute(_COUNTS, town).fetchall()
-    if not points and not kept:
+    [(any_points, kept, with_parcel)] = connection.execute(_COUNTS, town).fetchall()
+    if not any_points and not kept:
         return Linked(0, 0, 0, 0, 0, relinked=False)
     if kept and not full:
         [(stale,)] = connection.execute(read_sql("addresses", "link_is_stale"), town).fetchall()
         if not stale:
-            return Linked(points, with_parcel, 0, 0, 0, relinked=False)
+            return Linked(kept, with_parcel, 0, 0, 0, relinked=False)
     return _Linking(connection, standard, town).run(first=not kept)
 
 
@@ -360,7 +360,7 @@ ORDER BY cousub_fips
 """
 
 _COUNTS = """
-SELECT (SELECT count(*) FROM addresses.address_point WHERE cousub_fips = %(town)s), count(*), count(parcel_uid)
+SELECT EXISTS (SELECT FROM addresses.address_point WHERE cousub_fips = %(town)s), count(*), count(parcel_uid)
 FROM addresses.address_link
 WHERE cousub_fips = %(town)s
 """

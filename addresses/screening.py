@@ -7,9 +7,11 @@ something was withheld and never what.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from addresses.columns import Flags
-from addresses.street_words import StreetWords
+from addresses.street_words import StreetWords, street_words
 from statewide.conform import with_column
 from statewide.crosswalk import Crosswalk
 from statewide.findings import FindingLog, plain_count, unless_a_name
@@ -142,7 +144,7 @@ def quotable(standard: Standard, town: str, texts: pa.Array, streets: Iterable[s
         streets: names of streets that stand in the file more than once.
     """
     encoded = texts.dictionary_encode()
-    words, types = Words(standard, town), StreetWords(standard)
+    words, types = Words(standard, town), street_words(standard)
     known = {word for street in streets for word in _words(street)}
     distinct = encoded.dictionary.to_pylist()
     personal = _look_like(
@@ -167,16 +169,9 @@ class Words:
     """The words of places, of what bars one, of parts of a building, of streets, offices and towns, to be looked up."""
 
     def __init__(self, standard: Standard, town: str = "") -> None:
-        lists = standard.code_lists
-        self._places, self._bars = _phrases(lists["landmark_word"]), _phrases(lists["landmark_bar"])
+        self._places, self._bars, self._within, self._beside, self._offices, towns = _vocabulary(standard)
         self._most = max(map(len, [*self._places, *self._bars]))
-        self._within = {word for name in _SUBADDRESS for text in lists[name].lookup() for word in _long_words(text)}
-        self._beside = self._within | {
-            word for name in _STREET for text in lists[name].lookup() for word in _words(text)
-        }
-        self._offices = {word for text in lists["office_word"].lookup() for word in _words(text)}
-        self._towns = {_plain(name) for name in (town, *(each.town_name for each in standard.municipalities))}
-        self._towns |= {_plain(each.planning_region_name) for each in standard.planning_regions}
+        self._towns = towns | {_plain(town)}
         self._own = set(_words(town)) or {""}
         self._town_words = {word for name in self._towns for word in name.split()}
         self._longest = standard.table("address_point").field(LANDMARK).max_length or 0
@@ -268,6 +263,32 @@ class Words:
         of = words.index("of") if "of" in words[1:] else 0
         named = of and codes[of - 1] not in (None, _NO_PERSON, _PART)
         return "place" if named and not any(word[0].isdigit() for word in words[of:]) else None
+
+
+class _Vocabulary(NamedTuple):
+    """What `Words` looks up in whatever town."""
+
+    places: dict[Phrase, str]
+    bars: dict[Phrase, str]
+    within: set[str]
+    beside: set[str]
+    offices: set[str]
+    towns: set[str]
+
+
+@functools.lru_cache(maxsize=2)
+def _vocabulary(standard: Standard) -> _Vocabulary:
+    lists = standard.code_lists
+    within = {word for name in _SUBADDRESS for text in lists[name].lookup() for word in _long_words(text)}
+    towns = {_plain(each.town_name) for each in standard.municipalities}
+    return _Vocabulary(
+        places=_phrases(lists["landmark_word"]),
+        bars=_phrases(lists["landmark_bar"]),
+        within=within,
+        beside=within | {word for name in _STREET for text in lists[name].lookup() for word in _words(text)},
+        offices={word for text in lists["office_word"].lookup() for word in _words(text)},
+        towns=towns | {_plain(each.planning_region_name) for each in standard.planning_regions},
+    )
 
 
 def _read(words: Sequence[str], phrases: Mapping[Phrase, str], most: int) -> list[str | None]:

@@ -5,6 +5,7 @@ Nothing here knows of house numbers, units or places; `address_line` cuts those 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -180,6 +181,12 @@ class StreetWords:
     def _typed(self, capitals: Sequence[str]) -> bool:
         """Whether a type with a direction behind it ends the words."""
         return len(capitals) > 2 and capitals[-1] in self.directions and capitals[-2] in self._types
+
+
+@functools.lru_cache(maxsize=2)
+def street_words(standard: Standard) -> StreetWords:
+    """The vocabulary of a law, made once."""
+    return StreetWords(standard)
 
 
 def cased(words: Sequence[str]) -> str:

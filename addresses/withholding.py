@@ -203,6 +203,8 @@ def _follow_flags(connection: Connection, standard: Standard, town: Town, part: 
         Whether that changed what is shown.
     """
     flags = flagged(part.rows.source, part.rows.crosswalk, standard)
+    if flags is None and not _has_flagged(connection, town):
+        return False
     staged, known = part.staged, part.live.versions["uid"]
     uids = np.zeros(len(staged.row_no), dtype="V16")
     for pairs in (part.lineage.kept, part.lineage.changed):
@@ -224,6 +226,16 @@ def _follow_flags(connection: Connection, standard: Standard, town: Town, part: 
         # A held row is protected, and it may be the new version of any that stays live for its sake.
         flagged_uids = np.concatenate([flagged_uids, known[part.lineage.kept_live]])
     return _set_flags(connection, town, uuids(flagged_uids), uuids(uids[~protected]))
+
+
+def _has_flagged(connection: Connection, town: Town) -> bool:
+    """Whether the town's own file has flagged points that are still withheld."""
+    [(found,)] = connection.execute(
+        "SELECT EXISTS (SELECT FROM confidential.withheld_request JOIN confidential.withheld_point USING (request_no)"
+        " WHERE cousub_fips = %s AND basis = %s AND released_at IS NULL)",
+        [town.cousub_fips, _DELIVERED],
+    ).fetchall()
+    return bool(found)
 
 
 def _set_flags(connection: Connection, town: Town, flagged: Sequence[UUID | str], opened: Sequence[UUID | str]) -> bool:

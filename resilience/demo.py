@@ -21,8 +21,10 @@ from pyproj import Transformer
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from resilience.flood import LAYER, load_flood_zones
-from resilience.parcel_hazard import overlay_parcels
+from resilience.flood import LAYER
+from resilience.layer_sources import layer_source
+from resilience.layers import load_layer
+from resilience.overlay_run import overlay_layers
 from statewide.database import connect
 from statewide.demo import CRS, DemoContext, Floats, Ground, River, World, ripple
 from statewide.standard import load_standard
@@ -31,6 +33,11 @@ from statewide.workspace import workspace
 STUDY = "99001C"
 FLOOD_CRS = "EPSG:4269"
 NOT_POPULATED = -9999.0
+
+ANOTHER_WORLD = dict.fromkeys(
+    ("LAYER_SHRUNK", "LAYER_CLASS_LOST", "LAYER_COVERAGE_LOST", "LAYER_STUDY_LOST"), "another invented world"
+)
+"""What a smaller world in the place of a larger one would be refused for."""
 
 _VERSION = "demo-"
 _EFFECTIVE_ON = dt.date(2025, 7, 8)
@@ -255,15 +262,17 @@ def load(context: DemoContext) -> dict[str, object]:
         ).fetchone()
         if current and not current[0].startswith(_VERSION):
             return {"outcome": "skipped", "why": f"The flood map {current[0]} is loaded and stays."}
-        loaded = load_flood_zones(
+        loaded = load_layer(
             connection,
             standard,
-            zones,
+            layer_source(LAYER),
+            [zones],
             version=version,
             work=work,
-            coverage=coverage,
+            coverage=[coverage],
             effective_on=_EFFECTIVE_ON,
+            accept=ANOTHER_WORLD,
             say=context.progress,
         )
         connection.commit()
-        return {"zones": loaded, "overlay": overlay_parcels(connection, standard, say=context.progress)}
+        return {"zones": loaded, "overlay": overlay_layers(context.settings, connection, say=context.progress)}

@@ -32,7 +32,7 @@ def field_schema(standard: Standard, table: Table, field: StandardField) -> dict
     if field.unit:
         schema["x-ogc-unit"] = field.unit
     if field.codes:
-        codes = standard.code_lists[field.codes].codes
+        codes = standard.code_lists[field.codes].of_layers(field.code_layers)
         schema["enum"] = [code.code for code in codes]
         schema["x-enum-titles"] = {code.code: code.label for code in codes}
     for keyword, limit in (("minimum", field.minimum), ("maximum", field.maximum), ("maxLength", field.max_length)):

@@ -1,8 +1,9 @@
 """A town's file in, Arrow and facts out; no file of a stranger is opened in this process by a map library.
 
-``inspect`` lists what a delivery holds, ``read`` also brings the rows of one layer. Here the bytes are looked at,
-unzipped, copied to a private folder and counted; GDAL runs in ``reading_child``. What the reader gave is held against
-what was counted without it: a short reading is no exception but shows in ``Reading``, for the caller to judge.
+``inspect`` lists what a delivery holds, ``read`` also brings the rows of one layer, ``read_layers`` of several. Here
+the bytes are looked at, unzipped, copied to a private folder and counted; GDAL runs in ``reading_child``. What the
+reader gave is held against what was counted without it: a short reading is no exception but shows in ``Reading``, for
+the caller to judge.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -30,7 +31,7 @@ from statewide.reading_limits import MIB, Limits, Unusable
 from statewide.receiving import Delivery, Map, printable, receive
 from statewide.sniff import BY_RECORD, DRIVERS, READERS
 
-__all__ = ["Inspection", "Layer", "Limits", "Reading", "SourceField", "inspect", "read"]
+__all__ = ["Inspection", "Layer", "Limits", "Reading", "SourceField", "inspect", "read", "read_layers"]
 
 _LOG_BYTES = MIB
 _MOST_TAPPED = 20
@@ -144,25 +145,51 @@ def read(
     """The rows of one layer; with ``shapes=False`` its geometry column is all null. The table is mapped from a file
     in ``work``, which must outlive it on other systems than Linux. Takes and raises what ``inspect`` does."""
     with _named(path), _folders(work) as (room, inside):
-        job = _Job(path, room, inside, layer, shapes, geometry, limits or Limits())
-        result = _read_again_if_short(job, _run_child(job, rows=True))
-        table = _map_table(Path(result["out"]) / "table.arrow")
-        facts = _facts(job, result)
-        rows, how = _counted(job.delivery, result)
-        lost, lost_rows = _lost(job.delivery, result, table) if shapes else (0, [])
-        if lost > result["rows"]["lost"]:
-            facts["warnings"] += (f"Rows that came back without the shape that the file holds for them: {lost:,}.",)
-        return Reading(
-            **facts,
-            table=table,
-            rows_declared=result["layers"][result["picked"]]["rows"],
-            rows_read=table.num_rows,
-            rows_counted=rows,
-            counted_how=how,
-            geometries_lost=lost,
-            broken_rows=tuple(result["broken_rows"]),
-            lost_rows=tuple(lost_rows),
-        )
+        return _reading(_Job(path, room, inside, layer, shapes, geometry, limits or Limits()))
+
+
+def read_layers(
+    path: Path,
+    *,
+    work: Path,
+    pick: Callable[[Sequence[Layer]], Sequence[str]],
+    geometry: str = "MultiPolygon",
+    limits: Limits | None = None,
+) -> list[Reading]:
+    """The rows of all layers that ``pick`` names once it has seen which there are; the delivery is received once.
+
+    Takes and raises what ``read`` does; where ``pick`` names none, it is ``read`` of a layer that nobody named.
+    """
+    with _named(path), _folders(work) as (room, inside):
+        job = _Job(path, room, inside, None, True, geometry, limits or Limits())
+        there = tuple(_layer(listed) for listed in _run_child(job, rows=False, pick=False)["layers"])
+        names: list[str | None] = [*pick(there)]
+        readings = []
+        for name in names or [None]:
+            job.layer = name
+            readings.append(_reading(job))
+        return readings
+
+
+def _reading(job: _Job) -> Reading:
+    result = _read_again_if_short(job, _run_child(job, rows=True))
+    table = _map_table(Path(result["out"]) / "table.arrow")
+    facts = _facts(job, result)
+    rows, how = _counted(job.delivery, result)
+    lost, lost_rows = _lost(job.delivery, result, table) if job.shapes else (0, [])
+    if lost > result["rows"]["lost"]:
+        facts["warnings"] += (f"Rows that came back without the shape that the file holds for them: {lost:,}.",)
+    return Reading(
+        **facts,
+        table=table,
+        rows_declared=result["layers"][result["picked"]]["rows"],
+        rows_read=table.num_rows,
+        rows_counted=rows,
+        counted_how=how,
+        geometries_lost=lost,
+        broken_rows=tuple(result["broken_rows"]),
+        lost_rows=tuple(lost_rows),
+    )
 
 
 class _Job:
@@ -222,7 +249,7 @@ def _folders(work: Path) -> Iterator[tuple[Path, Path]]:
 # The throwaway process
 
 
-def _run_child(job: _Job, *, rows: bool, careful: bool = False) -> dict[str, Any]:
+def _run_child(job: _Job, *, rows: bool, careful: bool = False, pick: bool = True) -> dict[str, Any]:
     out = Path(tempfile.mkdtemp(prefix="out-", dir=job.room))
     limits = job.limits
     request = job.room / f"{out.name}.json"
@@ -235,6 +262,7 @@ def _run_child(job: _Job, *, rows: bool, careful: bool = False) -> dict[str, Any
                 "shapes": job.shapes,
                 "geometry": job.geometry,
                 "read": rows,
+                "pick": pick,
                 "careful": careful,
                 "limits": asdict(limits),
                 "datasets": [

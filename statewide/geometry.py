@@ -21,12 +21,16 @@ from statewide.standard import Standard
 Shapes = npt.NDArray[np.object_]
 Booleans = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Bounds = tuple[float, float, float, float]
+"""West, south, east, north."""
 
 SQFT_PER_ACRE = 43_560
 _SAMPLE = 2000
 _WEB_MERCATOR_RADIUS = 6378137.0
 _FARTHEST = 1e8
 """Coordinates beyond this many units lie off the Earth; the projection has no answer for them."""
+_CONTINENT = 5e6
+"""Units of the storage CRS about its origin, within which its boxes stay boxes in degrees."""
 _MEASURABLE_SQFT = 1e12
 _CORNERS_TO_PROVE, _MOST_PAIRS = 1_000, 1e7  # a second of proof
 _CORNERS_TO_MEND, _MOST_CROWDED = 300, 100  # two seconds of repair
@@ -68,6 +72,24 @@ def published_shapes(shapes: Shapes, standard: Standard) -> tuple[Shapes, Shapes
 
     lonlat = _valid_again(shapely.transform(shapes, to_degrees))
     return lonlat, _valid_again(shapely.transform(lonlat, to_mercator))
+
+
+def degrees_around(bounds: Bounds, epsg: int) -> Bounds | None:
+    """A box in degrees that holds a box of the storage CRS or of Web Mercator, at most a little larger.
+
+    None for a box as wide as a continent, of which the projection has no sure answer.
+    """
+    mercator = epsg == 3857
+    if max(map(abs, bounds)) > (_FARTHEST if mercator else _CONTINENT):
+        return None
+    if mercator:
+        west, y_south, east, y_north = np.divide(bounds, _WEB_MERCATOR_RADIUS)
+        west, south, east, north = np.degrees([west, np.arctan(np.sinh(y_south)), east, np.arctan(np.sinh(y_north))])
+    else:
+        west, south, east, north = _transformer(epsg, 4326).transform_bounds(*bounds, densify_pts=21)
+    # Between the points that were looked at, an edge may bulge by some hundred-thousandths of its length.
+    wide, high = 1e-6 + (east - west) * 1e-4, 1e-6 + (north - south) * 1e-4
+    return west - wide, south - high, east + wide, north + high
 
 
 def only_points(shapes: Shapes) -> bool:

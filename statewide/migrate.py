@@ -51,6 +51,8 @@ def _initialise(settings: Settings) -> list[str]:
         run_text(connection, render_ddl(standard))
         run_text(connection, render_views(standard))
         connection.execute(read_sql("statewide", "search_views"))
+        connection.execute(read_sql("statewide", "imagery_views"))
+        connection.execute(read_sql("statewide", "exposure"))
         load_authority(connection, standard)
         connection.execute(read_sql("statewide", "grants"))
     return applied

@@ -79,8 +79,8 @@ def _work(request: dict[str, Any], out: Path, limits: Limits) -> dict[str, Any]:
         layers = [entry.layer for entry in delivery.entries]
         shapes, geometry = request["shapes"], request["geometry"]
         pick = partial(choose_layer, geometry=geometry) if shapes else choose_table
-        picked, why = pick(layers, request["layer"])
-        if shapes:
+        picked, why = pick(layers, request["layer"]) if request["pick"] else (0, "the first")
+        if shapes and request["pick"]:
             _check_shapes(layers[picked], geometry)
         entry = delivery.entries[picked]
         result: dict[str, Any] = {"picked": picked, "why": why, "isolation": delivery.isolation}

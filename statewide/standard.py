@@ -83,6 +83,7 @@ class StandardField(_Law):
     only what looks like a person's telephone, e-mail or title."""
     expected_with: Name | None = None
     codes: str | None = None
+    code_layers: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     max_length: int | None = None
@@ -120,6 +121,8 @@ class Tiles(_Law):
     min_zoom: int = Field(ge=0, le=22)
     max_zoom: int = Field(ge=0, le=22)
     columns: dict[int, tuple[Name, ...]]
+    chosen_by: dict[Name, str] = Field(default_factory=dict)
+    """Columns by which a request chooses the rows of a tile, and what it gets that chooses nothing."""
     limit: int = 20000
 
     def columns_at(self, zoom: int) -> tuple[str, ...]:
@@ -147,6 +150,8 @@ class Geometry(_Law):
 
     type: Literal["MultiPolygon", "Point", "MultiLineString"]
     taken_from: Name | None = None
+    indexed: tuple[Literal["geom", "geom_lonlat"], ...] = ("geom", "geom_lonlat")
+    """Stored shapes with an index; boxes of requests and tiles are looked up in degrees, whatever they are given in."""
 
 
 class Table(_Law):
@@ -243,7 +248,9 @@ class Code(_Law):
     description: str | None = None
     variants: tuple[str, ...] = ()
     maps_to: dict[Literal["nad", "usps"], str] = Field(default_factory=dict)
+    layers: tuple[str, ...] = ()
     rank: int | None = None
+    value: float | None = None
     color: str | None = None
 
 
@@ -265,6 +272,10 @@ class CodeList(_Law):
                 if seen.setdefault(spelling, code.code) != code.code:
                     raise ValueError(f"the spelling {spelling!r} stands for both {seen[spelling]} and {code.code}")
         return self
+
+    def of_layers(self, layers: tuple[str, ...]) -> tuple[Code, ...]:
+        """The codes that one of the layers may have; all of them if none is named."""
+        return tuple(code for code in self.codes if not (layers and code.layers) or set(layers) & set(code.layers))
 
     def lookup(self) -> dict[str, str]:
         """Case-folded spelling → code."""
@@ -567,6 +578,9 @@ class Standard(_Law):
     municipalities: tuple[Municipality, ...]
     planning_regions: tuple[PlanningRegion, ...]
     zip_towns: tuple[ZipTown, ...]
+
+    # What is made of a law once, such as its words ready to be looked up, is kept for this very object.
+    __hash__ = object.__hash__
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Standard:

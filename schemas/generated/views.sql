@@ -3,6 +3,35 @@
 DROP SCHEMA IF EXISTS published CASCADE;
 CREATE SCHEMA published;
 
+CREATE VIEW published.address_hazards AS
+SELECT
+    t.address_hazard_uid,
+    t.address_uid,
+    t.cousub_fips,
+    municipality.town_name AS town_name,
+    address_point.address_label AS address_label,
+    t.layer,
+    t.zone_class,
+    t.zone_class_rank,
+    t.class_value,
+    t.zone_label,
+    t.is_sfha,
+    t.coverage,
+    t.static_bfe_ft,
+    t.v_datum,
+    t.depth_ft,
+    t.layer_version,
+    t.address_submission_id,
+    t.computed_at,
+    address_point.geom,
+    address_point.geom_lonlat,
+    address_point.geom_mercator
+FROM resilience.address_hazard AS t
+JOIN addresses.address_point AS address_point ON address_point.address_uid = t.address_uid
+JOIN statewide.municipality AS municipality ON municipality.cousub_fips = t.cousub_fips
+WHERE NOT EXISTS (SELECT 1 FROM confidential.withheld_point AS w WHERE w.address_uid = t.address_uid);
+COMMENT ON VIEW published.address_hazards IS 'What each hazard layer says about each address point. `not mapped` means that nothing is known, never that there is no hazard. The versions of the address and of the layer stand in each row. Nobody is named.';
+
 CREATE VIEW published.addresses AS
 SELECT
     t.address_uid,
@@ -173,6 +202,55 @@ JOIN statewide.municipality AS municipality ON municipality.cousub_fips = t.cous
 LEFT JOIN cadastral.assessment_place AS assessment_place ON assessment_place.assessment_uid = t.assessment_uid;
 COMMENT ON VIEW published.assessments IS 'Records of the assessors'' files (CAMA) of every town that has delivered one, without owner or other person, at a point on the parcel that the record''s link leads to. A record whose parcel is not known has no point. A parcel may have several records: leave out those whose role is further_card or duplicate when values are added up.';
 
+CREATE VIEW published.critical_facilities AS
+SELECT
+    t.critical_facility_uid,
+    t.layer_version,
+    t.source_list,
+    t.lifeline,
+    t.component,
+    t.facility_type,
+    t.facility_name,
+    t.address,
+    t.effective_on,
+    t.source_sha256,
+    t.geom,
+    t.geom_lonlat,
+    t.geom_mercator
+FROM resilience.critical_facility AS t;
+COMMENT ON VIEW published.critical_facilities IS 'Places that must go on working in a disaster, by FEMA community lifeline. Only what has been loaded: a place that is not in the list is not shown, and no list is complete. No person is named.';
+
+CREATE VIEW published.evacuation_zones AS
+SELECT
+    t.evacuation_zone_uid,
+    t.layer_version,
+    t.zone_class,
+    t.zone_class_rank,
+    t.evacuation_zone,
+    t.effective_on,
+    t.source_sha256,
+    t.geom,
+    t.geom_lonlat,
+    t.geom_mercator
+FROM resilience.evacuation_zone AS t;
+COMMENT ON VIEW published.evacuation_zones IS 'Zones that are told to leave before a hurricane, in their current version. Made from surge maps and census blocks; what an official orders counts, not this map.';
+
+CREATE VIEW published.extreme_heat AS
+SELECT
+    t.extreme_heat_uid,
+    t.layer_version,
+    t.zone_class,
+    t.zone_class_rank,
+    t.heat_class,
+    t.heat_value,
+    t.effective_on,
+    t.source_sha256,
+    t.geom,
+    t.geom_lonlat,
+    t.geom_mercator
+FROM resilience.extreme_heat AS t;
+COMMENT ON VIEW published.extreme_heat IS 'How hot it gets in the summer, in five classes of the delivered layer''s own scale, 5 the hottest, in its current version.';
+
 CREATE VIEW published.flood_zones AS
 SELECT
     t.flood_zone_uid,
@@ -205,6 +283,32 @@ SELECT
     t.geom_mercator
 FROM resilience.flood_zone AS t;
 COMMENT ON VIEW published.flood_zones IS 'FEMA''s regulatory flood zones as delivered, in their current version. Where no polygon lies, nothing is known: it does not mean that there is no hazard. Made for insurance and regulation, not as a forecast.';
+
+CREATE VIEW published.imagery AS
+SELECT
+    t.imagery_uid,
+    t.program,
+    t.flown_from,
+    t.flown_to,
+    t.grid_cell,
+    t.gsd_ft,
+    t.gsd_m,
+    t.bands,
+    t.epsg,
+    t.width_px,
+    t.height_px,
+    t.pixel_to_ground,
+    t.picture_share_pct,
+    t.file_name,
+    t.file_bytes,
+    t.file_sha256,
+    t.delivered_sha256,
+    t.added_at,
+    t.geom,
+    t.geom_lonlat,
+    t.geom_mercator
+FROM resilience.imagery AS t;
+COMMENT ON VIEW published.imagery IS 'Footprints of aerial pictures by program, with their flight window, resolution and bands. The same rows are a STAC catalogue at `/stac`, and the pictures are drawn at `/imagery/{program}/tiles`. Where no footprint lies, nothing was registered.';
 
 CREATE VIEW published.towns AS
 SELECT
@@ -283,6 +387,10 @@ SELECT
     t.worst_zone,
     t.worst_class,
     t.worst_class_rank,
+    t.worst_value,
+    t.centroid_class,
+    t.hazard_area_sqft,
+    t.hazard_share_pct,
     t.sfha_area_sqft,
     t.sfha_share_pct,
     t.area_by_class,
@@ -293,6 +401,9 @@ SELECT
     t.static_bfe_ft,
     t.v_datum,
     t.depth_ft,
+    t.depth_mean_ft,
+    t.depth_max_ft,
+    t.wet_share_pct,
     t.layer_version,
     t.parcel_submission_id,
     t.computed_at,
@@ -304,6 +415,28 @@ JOIN statewide.municipality AS municipality ON municipality.cousub_fips = t.cous
 JOIN cadastral.parcel AS parcel ON parcel.parcel_uid = t.parcel_uid;
 COMMENT ON VIEW published.parcel_hazards IS 'What each hazard layer says about each parcel. `not mapped` means that nothing is known, never that there is no hazard. The versions of the parcel and of the layer stand in each row.';
 
+CREATE VIEW published.parcel_imagery AS
+SELECT
+    t.parcel_uid,
+    t.cousub_fips,
+    municipality.town_name AS town_name,
+    parcel.parcel_id AS parcel_id,
+    t.program,
+    t.flown_from,
+    t.flown_to,
+    t.covered_share_pct,
+    t.whole_program,
+    t.share_by_program_pct,
+    t.parcel_submission_id,
+    t.computed_at,
+    parcel.geom,
+    parcel.geom_lonlat,
+    parcel.geom_mercator
+FROM resilience.parcel_imagery AS t
+JOIN statewide.municipality AS municipality ON municipality.cousub_fips = t.cousub_fips
+JOIN cadastral.parcel AS parcel ON parcel.parcel_uid = t.parcel_uid;
+COMMENT ON VIEW published.parcel_imagery IS 'Which aerial imagery shows each parcel: the newest, the newest that shows it whole, and the share by program. A parcel without a program is shown by none of the registered pictures.';
+
 CREATE VIEW published.planning_regions AS
 SELECT
     t.planning_region_fips,
@@ -314,3 +447,35 @@ SELECT
     t.geom_mercator
 FROM statewide.planning_region AS t;
 COMMENT ON VIEW published.planning_regions IS 'Outlines and codes of the nine planning regions, put together from their towns.';
+
+CREATE VIEW published.sea_level_rise AS
+SELECT
+    t.sea_level_rise_uid,
+    t.layer_version,
+    t.zone_class,
+    t.zone_class_rank,
+    t.step_ft,
+    t.connection,
+    t.v_datum,
+    t.effective_on,
+    t.source_sha256,
+    t.geom,
+    t.geom_lonlat,
+    t.geom_mercator
+FROM resilience.sea_level_rise AS t;
+COMMENT ON VIEW published.sea_level_rise IS 'Land under water at each half foot of sea level rise above mean higher high water (MHHW), in its current version. A screening by elevation alone, without waves, drains or erosion. The heights are above MHHW and not above NAVD88: do not add them to FEMA''s. A scenario, such as 20 inches by 2050, lies between two steps.';
+
+CREATE VIEW published.storm_surge AS
+SELECT
+    t.storm_surge_uid,
+    t.layer_version,
+    t.zone_class,
+    t.zone_class_rank,
+    t.hurricane_category,
+    t.effective_on,
+    t.source_sha256,
+    t.geom,
+    t.geom_lonlat,
+    t.geom_mercator
+FROM resilience.storm_surge AS t;
+COMMENT ON VIEW published.storm_surge IS 'Worst-case surge of hurricanes of category 1 to 4, from every direction and at high tide, in its current version. A place belongs to the weakest category that reaches it; a stronger hurricane reaches it too. Not a probability and not a forecast.';

@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -149,16 +150,28 @@ def create_app(settings: Settings | None = None) -> Starlette:
             *map_routes(standard, _STATIC),
             *api_routes(standard, base_url, pygeoapi),
             *process_routes(),
+            *_room_routes(standard, base_url),
             Mount("/assets", StaticFiles(directory=_STATIC)),
             Mount("/", pygeoapi),
         ],
         middleware=[
             Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], expose_headers=["*"]),
-            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=4),
+            Middleware(
+                GZipMiddleware,
+                minimum_size=1024,
+                compresslevel=4,
+                exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "image/tiff"),
+            ),
             Middleware(Guards),
         ],
         lifespan=lifespan,
     )
+
+
+def _room_routes(standard: Standard, base_url: str) -> list[BaseRoute]:
+    """Routes of the rooms, found through the entry-point group `statewide.routes`."""
+    points = sorted(entry_points(group="statewide.routes"), key=lambda point: point.name)
+    return [route for point in points for route in point.load()(standard, base_url)]
 
 
 async def _health(_: Request) -> Response:

@@ -25,7 +25,9 @@ import shapely
 from psycopg import sql
 from shapely.geometry import shape
 
+from statewide.ddl import LONLAT_SRID
 from statewide.errors import BadArgument
+from statewide.geometry import Bounds, degrees_around
 from statewide.standard import Table
 
 MAX_DEPTH = 40
@@ -88,6 +90,18 @@ def compile_filter(tree: Tree, table: Table, shapes: Shapes) -> Condition:
 def column(name: str) -> sql.Composed:
     """A column of the published view."""
     return sql.SQL("t.{}").format(sql.Identifier(name))
+
+
+def in_box(bounds: Bounds, srid: int) -> tuple[sql.Composable, list[Any]]:
+    """The condition that a shape's box meets this one, or nearly so, and its values.
+
+    Of the stored shapes only the one in degrees has an index in every table, so that is what is asked.
+    """
+    degrees = bounds if srid == LONLAT_SRID else degrees_around(bounds, srid)
+    if degrees is None:
+        return sql.SQL("TRUE"), []
+    box = sql.SQL("{} && ST_MakeEnvelope(%s, %s, %s, %s, %s)").format(column("geom_lonlat"))
+    return box, [*degrees, LONLAT_SRID]
 
 
 def unknown_property(table: Table, name: object) -> BadArgument:
@@ -244,7 +258,13 @@ class _Compiler:
             return sql.SQL("({} IS NULL)").format(column(self.property(arg)[0]))
         if op in _SPATIAL:
             first, second = self.arguments(op, args, 2)
-            return sql.SQL(_SPATIAL[op]).format(self.geometry(first), self.geometry(second))
+            text = sql.SQL(_SPATIAL[op]).format(self.geometry(first), self.geometry(second))
+            given = [self.shape(node) for node in (first, second) if "property" not in node]
+            if op == "s_disjoint" or len(given) != 1 or self.shapes.srid == LONLAT_SRID:
+                return text
+            box, values = in_box(given[0].bounds, self.shapes.srid)
+            self.values += values
+            return sql.SQL("({} AND {})").format(text, box)
         raise self.unsupported(op)
 
     def operation(self, node: Tree, depth: int) -> tuple[str, list[Tree]]:

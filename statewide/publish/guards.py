@@ -10,7 +10,7 @@ from statewide.publish.routes import problem
 MAX_BODY = 64 * 1024
 MAX_URL = 16 * 1024
 
-_CLOSED = ("/admin", "/jobs", "/stac", "/stac-api", "/asyncapi")
+_CLOSED = ("/admin", "/jobs", "/stac-api", "/asyncapi")
 """pygeoapi's own routes that we do not offer: they list other people's jobs or the server's files."""
 
 _PAGE_POLICY = (

@@ -90,6 +90,7 @@ def _collection(standard: Standard, table: Table) -> dict[str, Any]:
         "heading": table.collection.title_field,
         "minzoom": table.collection.tiles.min_zoom,
         "maxzoom": table.collection.tiles.max_zoom,
+        "chosenBy": table.collection.tiles.chosen_by,
         "fields": {
             field.name: {
                 "title": field.title,
@@ -97,7 +98,7 @@ def _collection(standard: Standard, table: Table) -> dict[str, Any]:
                 "type": field.type,
                 "codes": {
                     code.code: {"label": code.label, "color": code.color, "description": code.description}
-                    for code in standard.code_lists[field.codes].codes
+                    for code in standard.code_lists[field.codes].of_layers(field.code_layers)
                 }
                 if field.codes
                 else None,

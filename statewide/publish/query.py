@@ -16,10 +16,10 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from statewide.ddl import sql_type, view_name
+from statewide.ddl import LONLAT_SRID, sql_type, view_name
 from statewide.errors import BadArgument
 from statewide.publish import cql2
-from statewide.publish.cql2 import Condition, Shapes, cast_value, column, unknown_property
+from statewide.publish.cql2 import Condition, Shapes, cast_value, column, in_box, unknown_property
 from statewide.standard import Standard, Table
 
 DEFAULT_LIMIT = 100
@@ -49,8 +49,8 @@ def offered_crs(standard: Standard) -> dict[str, Crs]:
     storage = standard.header.storage_crs
     epsg = "http://www.opengis.net/def/crs/EPSG/0/"
     offered = [
-        Crs(CRS84, Shapes("geom_lonlat", 4326, False), 7),
-        Crs(f"{epsg}4326", Shapes("geom_lonlat", 4326, True), 7),
+        Crs(CRS84, Shapes("geom_lonlat", LONLAT_SRID, False), 7),
+        Crs(f"{epsg}4326", Shapes("geom_lonlat", LONLAT_SRID, True), 7),
         Crs(f"{epsg}3857", Shapes("geom_mercator", 3857, False), 3),
         Crs(f"{epsg}{storage}", Shapes("geom", storage, False), 3),
     ]
@@ -302,12 +302,16 @@ def _box(table: Table, text: str, crs: Crs) -> Condition:
         return Condition(sql.SQL("TRUE"))
     boxes = [(west, south, east, north)]
     if west > east:
-        if crs.shapes.srid != 4326:
+        if crs.shapes.srid != LONLAT_SRID:
             raise BadArgument("bbox: its west lies east of its east.")
         boxes = [(west, south, 180.0, north), (-180.0, south, east, north)]  # across the date line
     inside = sql.SQL("ST_Intersects({}, ST_MakeEnvelope(%s, %s, %s, %s, %s))").format(column(crs.shapes.column))
     text_of_all = sql.SQL("({})").format(sql.SQL(" OR ").join([inside] * len(boxes)))
-    return Condition(text_of_all, [value for box in boxes for value in (*box, crs.shapes.srid)])
+    values = [value for box in boxes for value in (*box, crs.shapes.srid)]
+    if crs.shapes.srid == LONLAT_SRID:
+        return Condition(text_of_all, values)
+    near, more = in_box((west, south, east, north), crs.shapes.srid)
+    return Condition(sql.SQL("{} AND {}").format(text_of_all, near), [*values, *more])
 
 
 def _time(table: Table, text: str | None) -> list[Condition]:

@@ -165,7 +165,8 @@ class _Api:
         if request.query_params.get("f", "mvt") not in ("mvt", "pbf"):
             return problem(400, "InvalidParameterValue", "f: a tile comes as mvt only.")
         names = ("tileset", "zoom", "row", "col")
-        tile = await run_in_threadpool(read_tile, table, *(request.path_params[name] for name in names))
+        where = (request.path_params[name] for name in names)
+        tile = await run_in_threadpool(read_tile, table, *where, chosen=request.query_params)
         if tile is None:
             return problem(404, "NotFound", "There is no such tile.")
         headers = {"Cache-Control": f"public, max-age={TILE_SECONDS}"}

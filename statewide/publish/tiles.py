@@ -6,7 +6,9 @@ other, a limit per tile. From z14 on a shape is drawn in full; below, it is thin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from psycopg import sql
@@ -14,7 +16,7 @@ from pygeoapi.models.provider.base import TileMatrixSetEnum
 from pygeoapi.provider.base_mvt import BaseMVTProvider
 from pygeoapi.provider.tile import ProviderTileNotFoundError
 
-from statewide.publish.cql2 import column
+from statewide.publish.cql2 import column, in_box
 from statewide.publish.query import view
 from statewide.publish.reading import fetch
 from statewide.standard import Table, Tiles, load_standard
@@ -52,8 +54,12 @@ GRIDS = {
 }
 
 
-def read_tile(table: Table, tileset: str, zoom: str, row: str, col: str) -> bytes | None:
+def read_tile(
+    table: Table, tileset: str, zoom: str, row: str, col: str, chosen: Mapping[str, str] = MappingProxyType({})
+) -> bytes | None:
     """The tile as Mapbox Vector Tile 2; empty where nothing lies in it; None where there is no such tile.
+
+    ``chosen`` holds values of the columns by which the law lets a request choose; others are ignored.
 
     Raises:
         DatabaseUnavailable: the database does not answer, or not in time.
@@ -66,7 +72,8 @@ def read_tile(table: Table, tileset: str, zoom: str, row: str, col: str) -> byte
     z, y, x = numbers
     if not tiles.min_zoom <= z <= tiles.max_zoom or y >= 2**z or x >= grid.columns * 2**z:
         return None
-    statement, values = _statement(table, tiles, grid, z, grid.envelope(z, y, x))
+    choice = {name: chosen.get(name, usual) for name, usual in tiles.chosen_by.items()}
+    statement, values = _statement(table, tiles, grid, z, grid.envelope(z, y, x), choice)
     return bytes(fetch(statement, values, "tiles")[0][0] or b"")
 
 
@@ -98,7 +105,12 @@ def tilejson(table: Table, server_url: str, tileset: str) -> dict[str, Any]:
 
 
 def _statement(
-    table: Table, tiles: Tiles, grid: _Grid, zoom: int, envelope: tuple[float, float, float, float]
+    table: Table,
+    tiles: Tiles,
+    grid: _Grid,
+    zoom: int,
+    envelope: tuple[float, float, float, float],
+    choice: Mapping[str, str],
 ) -> tuple[sql.Composed, list[Any]]:
     west, south, east, north = envelope
     unit = (east - west) / _UNITS
@@ -106,8 +118,10 @@ def _statement(
     shape = column(grid.shape)
     drawn: sql.Composable = shape
     order: sql.Composable = sql.SQL("")
-    where: sql.Composable = sql.SQL("{} && ST_MakeEnvelope(%s, %s, %s, %s, %s)").format(shape)
-    values: list[Any] = [west - margin, south - margin, east + margin, north + margin, grid.srid]
+    where, values = in_box((west - margin, south - margin, east + margin, north + margin), grid.srid)
+    for name, value in choice.items():
+        where = sql.SQL("{} AND {} = %s").format(where, column(name))
+        values.append(value)
     is_area = table.geometry is not None and table.geometry.type == "MultiPolygon"
     if zoom < FULL_DETAIL_ZOOM and is_area:
         width = sql.SQL("(ST_XMax({0}) - ST_XMin({0}))").format(shape)

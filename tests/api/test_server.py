@@ -44,7 +44,7 @@ def without_database(world: Settings) -> Settings:
 @pytest.mark.parametrize(
     "path",
     [
-        "/stac",
+        "/stac/nothing",
         "/stac/../etc",
         "/stac-api",
         "/stac-api/search",

@@ -264,12 +264,24 @@ function listLayers(map, config) {
       hint(map, config);
     });
     const label = element("label", { title: description }, box, element("span", { textContent: title }));
+    const choices = Object.entries(config.collections[id].chosenBy).map(([column, usual]) => choice(map, config, id, column, usual));
     const from = element("span", { className: "from", textContent: "zoom in", hidden: true });
     label.append(from);
     map.on("zoom", () => { from.hidden = map.getZoom() >= minzoom; });
     map.on("load", () => { from.hidden = map.getZoom() >= minzoom; });
-    byId("layers").append(element("li", {}, label, element("ul", { className: "legend", id: `legend-${id}` })));
+    byId("layers").append(element("li", {}, label, ...choices, element("ul", { className: "legend", id: `legend-${id}` })));
   }
+}
+
+/** A list of the values of a column by which the tiles of a collection can be chosen. */
+function choice(map, config, id, column, usual) {
+  const { title, codes } = config.collections[id].fields[column];
+  const list = element("select", { title, ariaLabel: title });
+  for (const [code, { label }] of Object.entries(codes)) list.append(element("option", { value: code, textContent: label, selected: code === usual }));
+  list.addEventListener("change", () => {
+    map.getSource(id).setTiles(map.getStyle().sources[id].tiles.map((url) => `${url.split("&")[0]}&${column}=${encodeURIComponent(list.value)}`));
+  });
+  return list;
 }
 
 function swatch(color, { hatch = null, line = false } = {}) {

@@ -1,0 +1,212 @@
+"""What the current version of a polygon layer says of any parcel or point: its zones, its index, its coverage.
+
+The index is made once per version and kept below the platform's home; a lost or older file of it is made anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import shapely
+from psycopg import sql
+
+from resilience.layer_sources import LayerSource
+from resilience.overlay import LayerIndex, classes_at, index_layer, load_index, overlay, save_index
+from resilience.parcel_answers import Floats, Shares, parcel_answers
+from resilience.severity import NO_ZONE, NOT_MAPPED, Severity, Zone
+from statewide.database import Connection
+from statewide.errors import PlatformError
+from statewide.standard import Standard, Table, load_standard
+
+Geometries = npt.NDArray[np.object_]
+
+
+class Current(NamedTuple):
+    """The version of a layer that answers are made with."""
+
+    load_id: uuid.UUID
+    version: str
+    has_coverage: bool
+    v_datum: str | None
+
+
+def find_current(connection: Connection, layer: str) -> Current | None:
+    """The current version of the layer, which stays so until the end of the transaction; None if none was loaded."""
+    row = connection.execute(
+        "SELECT layer_load_id, layer_version, coverage_sha256 IS NOT NULL, v_datum"
+        " FROM resilience.hazard_layer_version WHERE layer = %s AND is_current FOR SHARE",
+        [layer],
+    ).fetchone()
+    return Current(*row) if row else None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A version of a polygon layer, ready to be asked.
+
+    ``index`` holds a zone by its place in ``zones``, which are sorted so that the first of two is the one that counts;
+    what the layer covers and no zone does has the place behind the last.
+    ``v_datum`` is what all heights of the layer are measured from, where its rows do not say.
+    """
+
+    standard: Standard
+    severity: Severity
+    zones: list[Zone]
+    index: LayerIndex
+    v_datum: str | None
+    file: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process opens the file for itself.
+        return open_ground, (self.file, self.v_datum)
+
+    @property
+    def overlap_sqft(self) -> float:
+        """Area where polygons overlap, of which the worse class was counted."""
+        return sum(self.index.overlap_sqft.values())
+
+    def parcels(self, shapes: Geometries) -> dict[str, pa.Array]:
+        """What is said of parcels, by column of the law. Shapes are valid polygons in the storage CRS."""
+        found = overlay(shapes, self.index)
+        header = self.standard.header
+        in_zone = found.class_code < len(self.zones)
+        bare = np.zeros(len(shapes))
+        bare[found.parcel[~in_zone]] = found.area_sqft[~in_zone]
+        answers = parcel_answers(
+            self.severity,
+            self.zones,
+            Shares(found.parcel[in_zone], found.class_code[in_zone], found.area_sqft[in_zone]),
+            shapely.area(shapes),
+            bare,
+            header.coordinate_tolerance_ft * shapely.length(shapes),
+            header.area_tolerance_sqft,
+        )
+        answers["centroid_class"] = self._classes(self._at(inner_points(shapes)))
+        if self.v_datum:
+            answers["v_datum"] = pa.array([self.v_datum] * len(shapes))
+        if not any(zone.is_sfha for zone in self.zones):
+            for column in ("sfha_area_sqft", "sfha_share_pct"):
+                answers[column] = pa.nulls(len(shapes), pa.float64())
+        return answers
+
+    def addresses(self, points: Geometries) -> dict[str, pa.Array]:
+        """What is said of address points, by column of the law. Points are in the storage CRS."""
+        at = self._at(shapely.get_coordinates(points))
+        zones = [*self.zones, Zone(NO_ZONE), Zone(NOT_MAPPED)]
+        columns: dict[str, list[Any]] = {
+            "zone_class": [zone.zone_class for zone in zones],
+            "zone_class_rank": [self.severity.rank.get(zone.zone_class) for zone in zones],
+            "class_value": [self.severity.value.get(zone.zone_class) for zone in zones],
+            "zone_label": [zone.label for zone in zones],
+            "is_sfha": [zone.is_sfha for zone in self.zones] + [False, None],
+            "coverage": ["mapped"] * (len(zones) - 1) + ["not mapped"],
+            "static_bfe_ft": [zone.static_bfe_ft for zone in zones],
+            "v_datum": [zone.v_datum or self.v_datum for zone in zones[:-1]] + [None],
+            "depth_ft": [zone.depth_ft for zone in zones],
+        }
+        if not any(zone.is_sfha for zone in self.zones):
+            columns["is_sfha"] = [None] * len(zones)
+        kinds = {"zone_class_rank": pa.int32(), "is_sfha": pa.bool_()} | dict.fromkeys(
+            ("class_value", "static_bfe_ft", "depth_ft"), pa.float64()
+        )
+        place = pa.array(at)
+        return {name: pa.array(values, kinds.get(name, pa.string())).take(place) for name, values in columns.items()}
+
+    def _at(self, xy: Floats) -> npt.NDArray[np.int64]:
+        """Place in the zones, then `no_zone`, then `not_mapped`, of each point."""
+        code = classes_at(xy[:, 0], xy[:, 1], self.index)
+        return np.where(code >= 0, code, len(self.zones) + 1)
+
+    def _classes(self, at: npt.NDArray[np.int64]) -> pa.Array:
+        names = [*(zone.zone_class for zone in self.zones), NO_ZONE, NOT_MAPPED]
+        return pa.array(names, pa.string()).take(pa.array(at))
+
+
+def inner_points(shapes: Geometries) -> Floats:
+    """The centroid of each shape, or where that lies outside another point well inside of it; n × 2."""
+    points: Floats = shapely.get_coordinates(shapely.centroid(shapes))
+    outside = ~shapely.contains_xy(shapes, points[:, 0], points[:, 1])
+    points[outside] = shapely.get_coordinates(shapely.point_on_surface(shapes[outside]))
+    return points
+
+
+def keep_ground(connection: Connection, standard: Standard, source: LayerSource, current: Current, home: Path) -> Path:
+    """The file of the version's index below `home`, its zones beside it; made now if they are not there."""
+    file = home / "index" / f"{current.load_id}.index"
+    if _zones_beside(file).exists() and load_index(file) is not None:
+        return file
+    described, shapes = _polygons(connection, standard.table(source.table), source, current)
+    severity = Severity.of(standard)
+    zones = sorted(set(described), key=lambda zone: (severity.order(zone.zone_class), repr(zone)))
+    place = {zone: at for at, zone in enumerate(zones)}
+    codes = np.array([place[zone] for zone in described], dtype=np.int64)
+    panels = connection.execute(
+        "SELECT ST_AsBinary(geom) FROM resilience.hazard_coverage WHERE layer_load_id = %s", [current.load_id]
+    ).fetchall()
+    # Map sheets of two studies may overlap; the background is one area.
+    covered = shapely.union_all(shapely.from_wkb([wkb for (wkb,) in panels])) if panels else None
+    index = index_layer(
+        shapes,
+        codes,
+        one_class_per_place=True,
+        background=None if covered is None else np.array([covered], dtype=object),
+        background_class=len(zones),
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _zones_beside(file).write_text(json.dumps(zones), encoding="utf-8")
+    save_index(index, file)
+    return file
+
+
+@functools.lru_cache(maxsize=4)
+def open_ground(file: Path, v_datum: str | None) -> Ground:
+    """What `keep_ground` made.
+
+    Raises:
+        PlatformError: the file is not to be read here.
+    """
+    standard = load_standard()
+    index = load_index(file)
+    if index is None:
+        raise PlatformError(f"The index {file.name} of a hazard layer cannot be read here; workers need the same home.")
+    zones = [Zone(*row) for row in json.loads(_zones_beside(file).read_text(encoding="utf-8"))]
+    return Ground(standard, Severity.of(standard), zones, index, v_datum, file)
+
+
+def _zones_beside(index: Path) -> Path:
+    return index.with_suffix(".zones.json")
+
+
+_NOTHING = sql.SQL("NULL")
+
+
+def _polygons(
+    connection: Connection, table: Table, source: LayerSource, current: Current
+) -> tuple[list[Zone], Geometries]:
+    fields = {field.name for field in table.base_fields}
+    label = sql.SQL("nullif(concat_ws(', ', {}), '')").format(
+        sql.SQL(", ").join(sql.SQL("nullif({}::text, '')").format(sql.Identifier(name)) for name in source.label_fields)
+    )
+    columns = [sql.Identifier("zone_class"), label if source.label_fields else _NOTHING]
+    columns += [
+        sql.Identifier(name) if name in fields else _NOTHING
+        for name in ("is_sfha", "static_bfe_ft", "v_datum", "depth_ft")
+    ]
+    found = connection.execute(
+        sql.SQL("SELECT {}, ST_AsBinary(geom) FROM {} WHERE submission_id = %s ORDER BY {}").format(
+            sql.SQL(", ").join(columns),
+            sql.Identifier(table.schema_name, table.name),
+            sql.Identifier(table.key),
+        ),
+        [current.load_id],
+    ).fetchall()
+    described = [Zone(row[0], row[1], bool(row[2]), *row[3:6]) for row in found]
+    return described, shapely.from_wkb(np.array([row[6] for row in found], dtype=object))

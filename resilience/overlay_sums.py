@@ -1,0 +1,366 @@
+"""Parcels and points against a layer cut into cells: the numba kernels behind ``overlay.overlay`` and ``classes_at``.
+
+The area that a parcel has in common with a class is a double sum over their edges in each cell,
+``sum a, b: sign a * sign b * integral of (min(y a, y b) - the cell's bottom)``, whatever holes, parts or common lines
+the two have. A parcel whose box meets only cells of one class throughout has its own area in it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from resilience.overlay_cut import COMPLEMENT, common_area
+
+CONTACT_FT = 1e-6
+"""Two shapes closer than this meet. Cutting an edge moves it by up to 1e-9 ft at state plane coordinates, so that
+a corner exactly on the edge of a polygon may stand that far off its pieces."""
+
+AREA_NOISE_SQFT = 1e-6
+"""A common area below this is the rounding of two shapes that only touch, and is given as zero."""
+
+_FEW = 4096
+"""Edges times cells from which on a shape's edges are sorted into columns first."""
+
+
+@njit(nogil=True, cache=True)
+def areas(  # type: ignore[no-untyped-def]
+    xy, first, shape, outer, origin_x, origin_y, side, columns, rows,
+    cells, entry_class, entry_base, entry_edges, edges, sign, classes,
+):  # fmt: skip
+    """Shape, class and area of each pair that meets, by shape and class."""
+    found, area_found, size = np.empty((len(shape) + 64, 2), np.int64), np.empty(len(shape) + 64), 0
+    total, seen, where = np.zeros(classes), np.empty(classes, np.int64), np.full(classes, -1, np.int64)
+    acc = np.zeros(64)
+    inverse = 1.0 / side
+    for row in range(len(shape) - 1):
+        begin, end = first[shape[row]], first[shape[row + 1]]
+        if begin == end:
+            continue
+        west = south = np.inf
+        east = north = -np.inf
+        checked = 0.0
+        for k in range(begin, end):
+            x, y = xy[k, 0] - origin_x, xy[k, 1] - origin_y
+            xy[k, 0], xy[k, 1] = x, y
+            west, east, south, north = min(west, x), max(east, x), min(south, y), max(north, y)
+            checked += x + y
+        if not np.isfinite(checked):
+            continue
+        c0, c1 = np.floor((west - CONTACT_FT) * inverse), np.floor((east + CONTACT_FT) * inverse)
+        r0, r1 = np.floor((south - CONTACT_FT) * inverse), np.floor((north + CONTACT_FT) * inverse)
+        if c1 < 0 or r1 < 0 or c0 >= columns or r0 >= rows:
+            continue
+        inside = c0 >= 0 and r0 >= 0 and c1 < columns and r1 < rows
+        c0, c1 = int(max(c0, 0)), int(min(c1, columns - 1))
+        r0, r1 = int(max(r0, 0)), int(min(r1, rows - 1))
+        start, stop = cells[c0 * rows + r0], cells[c0 * rows + r0 + 1]
+        uniform = inside or start == stop
+        column = c0
+        while uniform and column <= c1:
+            for cell in range(column * rows + r0, column * rows + r1 + 1):
+                uniform &= cells[cell + 1] - cells[cell] == stop - start
+                if not uniform:
+                    break
+                for e in range(stop - start):
+                    other = cells[cell] + e
+                    uniform &= entry_class[other] == entry_class[start + e] and entry_base[other] == 1
+                    uniform &= entry_edges[other, 2] == entry_edges[other, 0]
+            column += 1
+        if uniform and start == stop:
+            continue
+        factor = _factors(xy, first, shape[row], shape[row + 1], outer, begin)
+        count = 0
+        if uniform:
+            mine = _own_area(xy, begin, end, factor, west, south)
+            for e in range(start, stop):
+                seen[count], total[entry_class[e]] = entry_class[e], mine
+                count += 1
+        else:
+            for column in range(c0, c1 + 1):
+                for e in range(cells[column * rows + r0], cells[column * rows + r1 + 1]):
+                    if where[entry_class[e]] != row:
+                        where[entry_class[e]] = row
+                        seen[count] = entry_class[e]
+                        total[entry_class[e]] = 0.0
+                        count += 1
+            if count == 0:
+                continue
+            acc = _add_cells(
+                xy, begin, end, factor, side, rows, c0, c1, r0, r1,
+                cells, entry_class, entry_base, entry_edges, edges, sign, total, acc,
+            )  # fmt: skip
+            seen[:count].sort()
+        for k in range(count):
+            code = seen[k]
+            share = total[code]
+            if share < AREA_NOISE_SQFT:
+                share = 0.0
+                if not _touches(
+                    xy, begin, end, factor, west, south, east, north, rows, c0, c1, r0, r1,
+                    cells, entry_class, entry_edges, edges, code,
+                ):  # fmt: skip
+                    continue
+            if size == len(area_found):
+                wider = np.empty((2 * size, 2), np.int64)
+                wider[:size] = found
+                found = wider
+                longer = np.empty(2 * size)
+                longer[:size] = area_found
+                area_found = longer
+            found[size, 0], found[size, 1], area_found[size] = row, code, share
+            size += 1
+    return found[:size], area_found[:size]
+
+
+@njit(nogil=True, cache=True)
+def _factors(xy, first, ring, last, outer, begin):  # type: ignore[no-untyped-def]
+    """By edge from `begin` on, the sign of an eastward one; 0 after the end of a ring."""
+    factor = np.zeros(first[last] - begin, np.int8)
+    while ring < last:
+        start, stop = first[ring], first[ring + 1]
+        double = 0.0
+        for k in range(start, stop - 1):
+            double += (xy[k, 0] - xy[start, 0]) * (xy[k + 1, 1] - xy[start, 1])
+            double -= (xy[k, 1] - xy[start, 1]) * (xy[k + 1, 0] - xy[start, 0])
+        turn = -1 if (double > 0.0) == outer[ring] else 1
+        for k in range(start, stop - 1):
+            factor[k - begin] = turn
+        ring += 1
+    return factor
+
+
+@njit(nogil=True, cache=True)
+def _own_area(xy, begin, end, factor, west, south):  # type: ignore[no-untyped-def]
+    area = 0.0
+    for k in range(begin, end - 1):
+        width = xy[k + 1, 0] - xy[k, 0]
+        area += factor[k - begin] * width * ((xy[k, 1] - south) + (xy[k + 1, 1] - south)) * 0.5
+    return area
+
+
+@njit(nogil=True, cache=True)
+def _by_column(xy, begin, end, factor, side, c0, c1):  # type: ignore[no-untyped-def]
+    """The edges that reach into each of the columns, in their order."""
+    inverse = 1.0 / side
+    at = np.zeros(c1 - c0 + 2, np.int64)
+    order = np.empty(0, np.int64)
+    for fill in (False, True):
+        for k in range(begin, end - 1):
+            if factor[k - begin] == 0 or xy[k, 0] == xy[k + 1, 0]:
+                continue
+            low = max(int(np.floor(min(xy[k, 0], xy[k + 1, 0]) * inverse)), c0)
+            high = min(int(np.floor(max(xy[k, 0], xy[k + 1, 0]) * inverse)), c1)
+            for column in range(low, high + 1):
+                if fill:
+                    order[at[column - c0]] = k
+                    at[column - c0] += 1
+                else:
+                    at[column - c0 + 1] += 1
+        if not fill:
+            at = np.cumsum(at)
+            order = np.empty(at[-1], np.int64)
+    at[1:] = at[:-1].copy()
+    at[0] = 0
+    return at, order
+
+
+@njit(nogil=True, cache=True)
+def _add_cells(  # type: ignore[no-untyped-def]
+    xy, begin, end, factor, side, rows, c0, c1, r0, r1,
+    cells, entry_class, entry_base, entry_edges, edges, sign, total, acc,
+):  # fmt: skip
+    """Add to `total` the shape's area in each class, cell by cell; returns `acc`, which may have grown.
+
+    In a cell the shape is the pieces of its edges that lie in it, and runs along the cell's upper side below what
+    lies above it.
+    """
+    noise = 1e-13 * side * side
+    binned = (end - begin) * (c1 - c0 + 1) * (r1 - r0 + 1) > _FEW
+    if binned:
+        at, order = _by_column(xy, begin, end, factor, side, c0, c1)
+    else:
+        at, order = np.empty(0, np.int64), np.empty(0, np.int64)
+    for column in range(c0, c1 + 1):
+        left = column * side
+        right = left + side
+        candidates = at[column - c0 + 1] - at[column - c0] if binned else end - begin - 1
+        for row in range(r0, r1 + 1):
+            cell = column * rows + row
+            start, stop = cells[cell], cells[cell + 1]
+            if start == stop:
+                continue
+            if stop - start > len(acc):
+                acc = np.zeros(2 * (stop - start))
+            acc[: stop - start] = 0.0
+            bottom = row * side
+            top = bottom + side
+            inside = 0.0
+            run_from = run_to = np.nan
+            run_factor = 0
+            for t in range(candidates):
+                k = order[at[column - c0] + t] if binned else begin + t
+                turn = factor[k - begin]
+                x0, y0, x1, y1 = xy[k, 0], xy[k, 1], xy[k + 1, 0], xy[k + 1, 1]
+                if turn == 0 or x0 == x1:
+                    continue
+                if x0 < x1:
+                    lx, ly, rx, ry = x0, y0, x1, y1
+                else:
+                    lx, ly, rx, ry = x1, y1, x0, y0
+                if rx <= left or lx >= right or (ly <= bottom and ry <= bottom):
+                    continue
+                slope = (ry - ly) / (rx - lx)
+                west, east = max(lx, left), min(rx, right)
+                ya = ly if west == lx else ly + (west - lx) * slope
+                yb = ry if east == rx else ly + (east - lx) * slope
+                if ya <= bottom and yb <= bottom:
+                    continue
+                above_from, above_to = west, west  # where the edge runs above the cell
+                if ya >= top and yb >= top:
+                    above_to = east
+                else:
+                    pa, qa, pb, qb = west, ya, east, yb
+                    if ya < bottom:
+                        pa, qa = min(max(west + (bottom - ya) / slope, west), east), bottom
+                    elif ya > top:
+                        pa, qa = min(max(west + (top - ya) / slope, west), east), top
+                        above_to = pa
+                    if yb < bottom:
+                        pb, qb = min(max(west + (bottom - ya) / slope, west), east), bottom
+                    elif yb > top:
+                        pb, qb = min(max(west + (top - ya) / slope, west), east), top
+                        above_from, above_to = pb, east
+                    if pb > pa:
+                        signed = turn if x0 < x1 else -turn
+                        inside += _add_piece(
+                            pa, qa, pb, qb, signed, bottom, start, stop, entry_edges, edges, sign, acc
+                        )
+                if above_to > above_from:
+                    if x0 > x1:
+                        above_from, above_to = above_to, above_from
+                    if run_to == above_from and run_factor == turn:
+                        run_to = above_to
+                    else:
+                        if run_from != run_to and run_factor != 0:
+                            inside += _add_run(
+                                run_from, run_to, run_factor, top, bottom, start, stop, entry_edges, edges, sign, acc
+                            )
+                        run_from, run_to, run_factor = above_from, above_to, turn
+            if run_from != run_to and run_factor != 0:
+                inside += _add_run(
+                    run_from, run_to, run_factor, top, bottom, start, stop, entry_edges, edges, sign, acc
+                )
+            elsewhere = 0.0
+            for e in range(start, stop):
+                if entry_base[e] == COMPLEMENT:
+                    share = inside - elsewhere
+                else:
+                    share = acc[e - start] + entry_base[e] * inside
+                    elsewhere += share
+                if abs(share) > noise:
+                    total[entry_class[e]] += share
+    return acc
+
+
+@njit(nogil=True, cache=True)
+def _add_run(run_from, run_to, turn, top, bottom, start, stop, entry_edges, edges, sign, acc):  # type: ignore[no-untyped-def]
+    if run_from < run_to:
+        return _add_piece(run_from, top, run_to, top, turn, bottom, start, stop, entry_edges, edges, sign, acc)
+    return _add_piece(run_to, top, run_from, top, -turn, bottom, start, stop, entry_edges, edges, sign, acc)
+
+
+@njit(nogil=True, cache=True)
+def _add_piece(x0, y0, x1, y1, signed, bottom, start, stop, entry_edges, edges, sign, acc):  # type: ignore[no-untyped-def]
+    """Sum a piece of the shape's boundary against all edges of the cell; returns its own signed area."""
+    for e in range(start, stop):
+        area = 0.0
+        for b in range(entry_edges[e, 0], entry_edges[e, 2]):
+            if edges[b, 0] < x1 and edges[b, 2] > x0:
+                area += sign[b] * common_area(
+                    x0, y0, x1, y1, edges[b, 0], edges[b, 1], edges[b, 2], edges[b, 3], bottom
+                )
+        acc[e - start] += signed * area
+    return signed * (x1 - x0) * ((y0 - bottom) + (y1 - bottom)) * 0.5
+
+
+@njit(nogil=True, cache=True)
+def _touches(  # type: ignore[no-untyped-def]
+    xy, begin, end, factor, west, south, east, north, rows, c0, c1, r0, r1,
+    cells, entry_class, entry_edges, edges, code,
+):  # fmt: skip
+    """Whether an edge of the shape meets one of the class."""
+    for column in range(c0, c1 + 1):
+        for e in range(cells[column * rows + r0], cells[column * rows + r1 + 1]):
+            if entry_class[e] != code:
+                continue
+            for b in range(entry_edges[e, 0], entry_edges[e, 1]):
+                u0, v0, u1, v1 = edges[b]
+                if u0 > east + CONTACT_FT or u1 < west - CONTACT_FT:
+                    continue
+                if min(v0, v1) > north + CONTACT_FT or max(v0, v1) < south - CONTACT_FT:
+                    continue
+                for k in range(begin, end - 1):
+                    if factor[k - begin] != 0 and _meet(
+                        xy[k, 0], xy[k, 1], xy[k + 1, 0], xy[k + 1, 1], u0, v0, u1, v1
+                    ):
+                        return True
+    return False
+
+
+@njit(nogil=True, cache=True)
+def _meet(ax, ay, bx, by, cx, cy, dx, dy):  # type: ignore[no-untyped-def]
+    """Whether two segments come within CONTACT_FT of each other."""
+    if min(ax, bx) > max(cx, dx) + CONTACT_FT or max(ax, bx) < min(cx, dx) - CONTACT_FT:
+        return False
+    if min(ay, by) > max(cy, dy) + CONTACT_FT or max(ay, by) < min(cy, dy) - CONTACT_FT:
+        return False
+    limit = CONTACT_FT * CONTACT_FT
+    if _off(ax, ay, cx, cy, dx, dy) <= limit or _off(bx, by, cx, cy, dx, dy) <= limit:
+        return True
+    if _off(cx, cy, ax, ay, bx, by) <= limit or _off(dx, dy, ax, ay, bx, by) <= limit:
+        return True
+    c_side = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    d_side = (bx - ax) * (dy - ay) - (by - ay) * (dx - ax)
+    a_side = (dx - cx) * (ay - cy) - (dy - cy) * (ax - cx)
+    b_side = (dx - cx) * (by - cy) - (dy - cy) * (bx - cx)
+    return (c_side > 0) != (d_side > 0) and (a_side > 0) != (b_side > 0)
+
+
+@njit(nogil=True, cache=True)
+def _off(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
+    """Square of the distance of a point from a segment."""
+    dx, dy = bx - ax, by - ay
+    length = dx * dx + dy * dy
+    t = 0.0
+    if length > 0.0:
+        t = min(max(((px - ax) * dx + (py - ay) * dy) / length, 0.0), 1.0)
+    ox, oy = px - (ax + t * dx), py - (ay + t * dy)
+    return ox * ox + oy * oy
+
+
+@njit(nogil=True, cache=True)
+def classes(  # type: ignore[no-untyped-def]
+    x, y, begin, end, origin_x, origin_y, side, columns, rows,
+    cells, entry_class, entry_base, entry_edges, edges, sign, found,
+):  # fmt: skip
+    """The class of each of the points `begin` to `end`, the lowest that covers it, -1 for none, in `found`."""
+    inverse = 1.0 / side
+    for k in range(begin, end):
+        found[k] = -1
+        px, py = x[k] - origin_x, y[k] - origin_y
+        column, row = np.floor(px * inverse), np.floor(py * inverse)
+        if not (0 <= column < columns and 0 <= row < rows):
+            continue
+        cell = int(column) * rows + int(row)
+        for e in range(cells[cell], cells[cell + 1]):
+            covered = np.int64(entry_base[e])
+            if covered == COMPLEMENT:
+                covered = 1 if found[k] < 0 else 0
+            for b in range(entry_edges[e, 0], entry_edges[e, 2]):
+                if edges[b, 0] <= px < edges[b, 2]:
+                    slope = (edges[b, 3] - edges[b, 1]) / (edges[b, 2] - edges[b, 0])
+                    if py < edges[b, 1] + (px - edges[b, 0]) * slope:
+                        covered += sign[b]
+            if covered > 0 and (found[k] < 0 or entry_class[e] < found[k]):
+                found[k] = entry_class[e]

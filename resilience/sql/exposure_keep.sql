@@ -1,0 +1,23 @@
+,
+keep_cells AS (
+    INSERT INTO resilience.exposure_cell
+        (cousub_fips, layer, kind, class, share_step, valuation_year, is_exempt, twice_with, parcels, parcels_centre, area_sqft,
+         assessed_usd, appraised_usd, values_counted, values_missing, no_assessment, units, units_missing)
+    SELECT * FROM cells
+),
+keep_covers AS (
+    INSERT INTO resilience.exposure_cover
+        (cousub_fips, layer, parcels, mapped, partly_mapped, not_mapped, unknown, unknown_sqft, without_bfe, of_older_layer,
+         of_older_parcel)
+    SELECT * FROM covers
+),
+keep_addresses AS (
+    INSERT INTO resilience.exposure_address (cousub_fips, layer, class, addresses, unlinked, without_bfe, older)
+    SELECT * FROM addresses
+),
+keep_facilities AS (
+    INSERT INTO resilience.exposure_facility (cousub_fips, critical_facility_uid, layer, class, zone_label)
+    SELECT * FROM facilities
+)
+INSERT INTO resilience.exposure_town (cousub_fips, counted_at)
+SELECT town, now() FROM asked
