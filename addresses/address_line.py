@@ -47,6 +47,7 @@ _NUMBER = re.compile(
     r"(?:\s?[-,]+(?=\s))?(?=\s|[A-Z]{3}|$)",
     re.IGNORECASE,
 )
+_LETTERS = re.compile(r"[A-Za-z][A-Za-z' ]*")
 _LETTER_BEHIND = re.compile(r"\d\s[A-Z]$", re.IGNORECASE)
 _DECIMALS = {".5": "1/2", "½": "1/2", "¼": "1/4", "¾": "3/4"}
 _HIGHEST = 999_999
@@ -96,6 +97,7 @@ class LineReader:
         fields = standard.table("address_point").fields
         self._longest = {field.name: field.max_length for field in fields if field.max_length is not None}
         self._known: dict[tuple[str, bool], Line] = {}
+        self._plain: dict[str, Street | None] = {}
 
     def read(self, text: str, numbered: bool = True) -> Line:
         """Take one line apart; with ``numbered`` False it is a street, whose name may begin with a number."""
@@ -133,6 +135,11 @@ class LineReader:
 
     def plain_street(self, text: str) -> Street | None:
         """A street in which nothing is in doubt, of letters and single blanks; None where a second look is needed."""
+        if text not in self._plain:
+            self._plain[text] = self._read_plain(text)
+        return self._plain[text]
+
+    def _read_plain(self, text: str) -> Street | None:
         words = text.split(" ")
         capitals = text.upper().split(" ")
         if _BETWEEN.search(text) or _CORNER.match(text) or _BESIDE.match(text) or self._units.begins(capitals, 0):
@@ -182,6 +189,8 @@ class LineReader:
 
     def _behind_number(self, text: str, has_number: bool) -> Line:
         """Street, unit and place. Where no house number stood before it, one may stand behind the street."""
+        if _LETTERS.fullmatch(text) and (sure := self.plain_street(text)) and (has_number or sure.kind == "road"):
+            return Line(_street_parts(sure), None, CONFIDENCE[sure.kind])
         parts: Parts = {}
         text, remark = self._without_brackets(text, parts)
         if (box := _BOX.search(text)) and self._has_road(text[: box.start()]):
@@ -199,7 +208,7 @@ class LineReader:
         street = self._streets.read(words[:end])
         if street is None:
             return Line(parts, reason)
-        parts.update((name, value) for name, value in street._asdict().items() if value is not None and name != "kind")
+        parts.update(_street_parts(street))
         confidence = CONFIDENCE[street.kind] - (_WITH_REMARK if remark else 0)
         behind = capitals[end:]
         if not has_number:
@@ -362,6 +371,10 @@ def read_number(text: str) -> Parts:
     """The parts of a house number that stands alone (12A, 12 1/2, 12-14), but for the whole; none where it is none."""
     found = _NUMBER.fullmatch(text.strip())
     return _number_parts(found, found["suffix"]) if found and 0 < int(found["number"]) <= _HIGHEST else {}
+
+
+def _street_parts(street: Street) -> Parts:
+    return {name: value for name, value in street._asdict().items() if value is not None and name != "kind"}
 
 
 def _number_parts(found: re.Match[str], suffix: str | None) -> Parts:

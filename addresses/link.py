@@ -89,7 +89,7 @@ def link_towns(
 
 
 def linkable_towns(connection: Connection, only: str | None = None) -> list[str]:
-    """Towns that have address points, or links of such as they had; by code."""
+    """Towns that have published address points, also if none is left; by code."""
     return [town for (town,) in connection.execute(_TOWNS, {"only": only}).fetchall()]
 
 
@@ -123,7 +123,7 @@ class _Linking:
     def run(self, *, first: bool) -> Linked:
         """Link the town; the first time there is nothing to compare with."""
         points, addresses = self._addresses()
-        land, parcels = self._parcels()
+        land, parcels, kept = self._parcels()
         links = link_evidence.link(addresses, parcels, self._standard.header.address_link)
         wanted = {
             "address_parcel": self._pairs(points, land, links),
@@ -133,7 +133,7 @@ class _Linking:
         # The planner knows nothing yet of what was written a moment ago, and would loop where it should hash.
         self._connection.execute("SET LOCAL enable_nestloop = off")
         if first:
-            self._write(wanted)
+            self._write(wanted, kept)
             made, changed, ended = len(links.address), 0, 0
         else:
             made, changed, ended = self._write_differences(wanted)
@@ -165,9 +165,10 @@ class _Linking:
             unit=_units(pa.array(unit, pa.string())),
         )
 
-    def _parcels(self) -> tuple[_Versions, Parcels]:
-        columns = self._columns("parcels_to_link", 11)
-        uid, shape, kind, number, link, location, street, unit, submission, attributes, shape_hash = columns
+    def _parcels(self) -> tuple[_Versions, Parcels, int]:
+        """Versions and evidence of the parcels, and of how many what is kept of their location is as it should be."""
+        columns = self._columns("parcels_to_link", 12)
+        uid, shape, kind, number, link, location, street, unit, submission, attributes, shape_hash, kept = columns
         streets, units = np.array(street, dtype=object), np.array(unit, dtype=object)
         unread = np.flatnonzero(np.array(location, dtype=object) != None)  # noqa: E711  (element-wise)
         if len(unread):
@@ -180,7 +181,7 @@ class _Linking:
             streets[unread] = pc.if_else(certain, street_addresses(said.parts), nothing).to_pylist()
             units[unread] = pc.if_else(certain, value, nothing).to_pylist()
         links = pa.array(link, pa.string())
-        return _Versions.of(uid, submission, attributes, shape_hash), Parcels(
+        found = Parcels(
             shapes=np.array(shapely.from_wkb(shape), dtype=object).reshape(len(shape)),
             is_lot=~np.isin(np.array(kind, dtype=str), self._standard.header.address_link.no_lots),
             number=pa.array(number, pa.string()),
@@ -188,6 +189,7 @@ class _Linking:
             street_address=pa.array(streets, pa.string()),
             unit=pa.array(units, pa.string()),
         )
+        return _Versions.of(uid, submission, attributes, shape_hash), found, kept.count(True)
 
     def _columns(self, name: str, count: int) -> list[tuple[Any, ...]]:
         """The columns of a query of ours."""
@@ -251,14 +253,15 @@ class _Linking:
             "read_with": pa.repeat(self._town["read_with"], len(land.uids)),
         }
 
-    def _write(self, wanted: dict[str, dict[str, pa.Array]]) -> None:
-        """Write a town of which nothing is kept; what was read in the locations may be there already."""
+    def _write(self, wanted: dict[str, dict[str, pa.Array]], kept: int) -> None:
+        """Write a town without links; what was read in the locations may be there already, `kept` of it as it is."""
+        [(known,)] = self._connection.execute(_LOCATIONS, self._town).fetchall()
         for table, columns in wanted.items():
-            if table == "parcel_location":
+            if table != "parcel_location" or not known:
+                self._copy(sql.Identifier("addresses", table), columns)
+            elif not kept == known == len(columns["parcel_uid"]):
                 self._want(table, columns)
                 self._follow(table)
-            else:
-                self._copy(sql.Identifier("addresses", table), columns)
 
     def _write_differences(self, wanted: dict[str, dict[str, pa.Array]]) -> tuple[int, int, int]:
         """Write only what differs; how many links were made, changed and ended."""
@@ -350,12 +353,8 @@ _MADE = ("linked_at", "address_submission_id", "parcel_submission_id")
 
 _TOWNS = """
 SELECT cousub_fips
-FROM statewide.municipality AS town
-WHERE (%(only)s::text IS NULL OR cousub_fips = %(only)s)
-  AND (
-      EXISTS (SELECT FROM addresses.address_point WHERE cousub_fips = town.cousub_fips)
-      OR EXISTS (SELECT FROM addresses.address_link WHERE cousub_fips = town.cousub_fips)
-  )
+FROM statewide.publication
+WHERE dataset = 'address_point' AND (%(only)s::text IS NULL OR cousub_fips = %(only)s)
 ORDER BY cousub_fips
 """
 
@@ -364,6 +363,8 @@ SELECT EXISTS (SELECT FROM addresses.address_point WHERE cousub_fips = %(town)s)
 FROM addresses.address_link
 WHERE cousub_fips = %(town)s
 """
+
+_LOCATIONS = "SELECT count(*) FROM addresses.parcel_location WHERE cousub_fips = %(town)s"
 
 _CHANGED = sql.SQL("""
 UPDATE {table} AS old SET ({compared}) = ROW({new})

@@ -60,21 +60,22 @@ def _check_numbers(
     for number in row_no[unnumbered.to_numpy(zero_copy_only=False)]:
         log.add("ID_MISSING", row_no=int(number), column=mapping.get("parcel_id"))
     prefix, _ = split_cama_link(links)
-    register = {other.cousub_fips for other in log.standard.municipalities}
-    towns = rows.conformed.column("delivered_town").to_pylist()
-    known: dict[str, bool] = {}
-    for place, (link, fips, says) in enumerate(zip(links.to_pylist(), prefix.to_pylist(), towns, strict=True)):
-        number = int(row_no[place])
-        if says is not None and not known.setdefault(says, same_town(says, town)):
-            log.add("TOWN_MISMATCH", row_no=number, column=mapping.get("delivered_town"), value=says)
-        elif fips is not None and fips != town.cousub_fips and fips in register and says is None:
-            log.add("TOWN_MISMATCH", row_no=number, column=mapping.get("cama_link"), value=link)
-        elif (
-            link is not None
-            and "cama_link" in mapping
-            and (fips != town.cousub_fips or links_normalized[place].as_py() is None)
-        ):
-            log.add("CAMA_LINK_MALFORMED", row_no=number, column=mapping["cama_link"], value=link)
+    says = rows.conformed.column("delivered_town").combine_chunks()
+    other_towns = [name for name in says.unique().drop_null().to_pylist() if not same_town(name, town)]
+    elsewhere = pc.is_in(says, value_set=pa.array(other_towns, pa.string()))
+    register = pa.array([other.cousub_fips for other in log.standard.municipalities])
+    foreign = pc.fill_null(pc.not_equal(prefix, town.cousub_fips), False)
+    linked_elsewhere = pc.and_(pc.and_(foreign, pc.is_in(prefix, value_set=register)), pc.is_null(says))
+    malformed = pc.or_(pc.or_(foreign, pc.is_null(prefix)), pc.is_null(links_normalized))
+    malformed = pc.and_(malformed, pa.scalar("cama_link" in mapping))
+    malformed = pc.and_(pc.and_(malformed, pc.is_valid(links)), pc.invert(pc.or_(elsewhere, linked_elsewhere)))
+    for code, wrong, column, values in (
+        ("TOWN_MISMATCH", elsewhere, "delivered_town", says),
+        ("TOWN_MISMATCH", linked_elsewhere, "cama_link", links),
+        ("CAMA_LINK_MALFORMED", malformed, "cama_link", links),
+    ):
+        for place in np.flatnonzero(wrong.to_numpy(zero_copy_only=False)):
+            log.add(code, row_no=int(row_no[place]), column=mapping.get(column), value=values[place].as_py())
 
 
 def _check_areas(rows: Rows, area: np.ndarray[tuple[int], np.dtype[np.float64]], log: FindingLog) -> None:

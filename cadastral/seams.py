@@ -7,6 +7,8 @@ publication `cadastral.town_line` and `cadastral.shared_lot` are written. What t
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from statewide.live import Live
 from statewide.register import Town, towns_from
 from statewide.replace import lock_town
 from statewide.settings import Settings
-from statewide.staging import Staged
+from statewide.staging import Digests, Staged
 from statewide.standard import Standard, load_standard
 
 CODES = ("SEAM", "SEAM_WIDE", "LOT_ON_TWO_ROLLS", "MORE_OF_THE_SAME")
@@ -39,11 +41,19 @@ Values = npt.NDArray[np.object_]
 def seam(live: Live, staged: Staged, rows: Rows, town: Town, log: FindingLog) -> None:
     """The delivered parcels beside the live ones of each neighbour."""
     limits = log.check("SEAM").limits
+    _lately.clear()
     tree = shapely.STRtree(staged.shapes)
     for neighbour, zone in _neighbours(live.connection, log.standard, town):
         near = np.sort(tree.query(zone, predicate="intersects"))
+        near = near[_by_hash(staged.shape_hash[near])]
+        ours = _Side(staged.shape_hash[near], staged.shapes[near])
         _, numbers, theirs = _live_parcels(live.connection, log.standard, neighbour, zone)
-        line = _measured(log.standard, staged.shapes[near], theirs)
+        # The register has the line from the same side, and need not measure it again.
+        if town.cousub_fips < neighbour.cousub_fips:
+            line = _lately[_key(ours, theirs)] = _measured(log.standard, ours, theirs)
+        else:
+            line = _lately[_key(theirs, ours)] = _measured(log.standard, theirs, ours)
+            line = line.from_the_other_side()
         if line.gap_sqft + line.overlap_sqft >= limits["sqft_min"]:
             widest = max(line.gap_widest_ft, line.overlap_widest_ft)
             log.add(
@@ -177,7 +187,7 @@ def _register(connection: Connection, standard: Standard, first: Town, second: T
         return False
     ours_uid, _, ours = _live_parcels(connection, standard, first, zone)
     theirs_uid, _, theirs = _live_parcels(connection, standard, second, zone)
-    line = _measured(standard, ours, theirs)
+    line = _lately.pop(_key(ours, theirs), None) or _measured(standard, ours, theirs)
     values = {
         "town_line_uid": uid,
         "town_a_fips": first.cousub_fips,
@@ -210,7 +220,7 @@ def _register(connection: Connection, standard: Standard, first: Town, second: T
         values,
     )
     connection.execute("DELETE FROM cadastral.shared_lot WHERE town_line_uid = %s", [uid])
-    lots = _shared_lots(standard, first, second, (ours, theirs), line.pairs)
+    lots = _shared_lots(standard, first, second, (ours.shapes, theirs.shapes), line.pairs)
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO cadastral.shared_lot (shared_lot_uid, town_line_uid, parcel_uid_a, parcel_uid_b, overlap_sqft,"
@@ -272,9 +282,31 @@ def _shared(standard: Standard, pairs: Pairs) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.maximum(pairs.share_of_ours, pairs.share_of_theirs) >= limits["share_min"])
 
 
-def _measured(standard: Standard, ours: Shapes, theirs: Shapes) -> TownLine:
+@dataclass(frozen=True)
+class _Side:
+    """The parcels of a town near a line, in the order of their hashes."""
+
+    hashes: Digests
+    shapes: Shapes
+
+
+_lately: dict[bytes, TownLine] = {}
+"""The lines that the last check measured. What is published of it has the same lines, if no row was held."""
+
+
+def _key(first: _Side, second: _Side) -> bytes:
+    digest = hashlib.md5(first.hashes.tobytes(), usedforsecurity=False)
+    digest.update(b"|" + second.hashes.tobytes())
+    return digest.digest()
+
+
+def _by_hash(hashes: Digests) -> npt.NDArray[np.intp]:
+    return np.argsort(hashes.view("S16"), kind="stable")
+
+
+def _measured(standard: Standard, ours: _Side, theirs: _Side) -> TownLine:
     header, reach = standard.header, standard.checks["SEAM"].limits["reach_ft"]
-    return measure(ours, theirs, reach, header.coordinate_tolerance_ft, header.area_tolerance_sqft)
+    return measure(ours.shapes, theirs.shapes, reach, header.coordinate_tolerance_ft, header.area_tolerance_sqft)
 
 
 def _neighbours(connection: Connection, standard: Standard, town: Town) -> Iterator[tuple[Town, shapely.Geometry]]:
@@ -289,22 +321,28 @@ def _neighbours(connection: Connection, standard: Standard, town: Town) -> Itera
 
 def _vicinity(standard: Standard, town: Town) -> shapely.Geometry:
     """Where the parcels of a town may end: its outline is an index map, and may be wrong by so much."""
-    distance = standard.checks["SEAM"].limits["zone_ft"]
-    return shapely.buffer(shapely.simplify(town.outline, distance / 10), distance, quad_segs=2)
+    return _around(town.outline, standard.checks["SEAM"].limits["zone_ft"])
+
+
+@functools.lru_cache(256)  # all towns: each is asked for by every neighbour
+def _around(outline: shapely.Geometry, distance_ft: float) -> shapely.Geometry:
+    return shapely.buffer(shapely.simplify(outline, distance_ft / 10), distance_ft, quad_segs=2)
 
 
 def _live_parcels(
     connection: Connection, standard: Standard, town: Town, zone: shapely.Geometry
-) -> tuple[Values, Values, Shapes]:
+) -> tuple[Values, Values, _Side]:
     """Identifiers, numbers and shapes of a town's live parcels in the zone."""
     with connection.cursor(binary=True) as cursor:
         found = cursor.execute(
-            "SELECT parcel_uid, parcel_id, ST_AsBinary(geom) FROM cadastral.parcel"
-            " WHERE cousub_fips = %s AND ST_Intersects(geom, ST_GeomFromWKB(%s, %s)) ORDER BY parcel_uid",
+            "SELECT parcel_uid, parcel_id, uuid_send(shape_hash), ST_AsBinary(geom) FROM cadastral.parcel"
+            " WHERE cousub_fips = %s AND ST_Intersects(geom, ST_GeomFromWKB(%s, %s))",
             [town.cousub_fips, shapely.to_wkb(zone), standard.header.storage_crs],
         ).fetchall()
-    columns = [np.array([row[at] for row in found], dtype=object) for at in range(2)]
-    return columns[0], columns[1], np.asarray(shapely.from_wkb([row[2] for row in found]), dtype=object)
+    hashes = np.frombuffer(b"".join(row[2] for row in found), dtype="V16")
+    order = _by_hash(hashes)
+    uids, numbers, shapes = (np.array([row[at] for row in found], dtype=object)[order] for at in (0, 1, 3))
+    return uids, numbers, _Side(hashes[order], np.asarray(shapely.from_wkb(shapes), dtype=object))
 
 
 def _publication(connection: Connection, town: Town) -> tuple[uuid.UUID, uuid.UUID]:

@@ -6,7 +6,7 @@ is right here: what is measured is how far the two differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -53,6 +53,12 @@ class TownLine:
     ours: Ints
     theirs: Ints
     pairs: Pairs
+
+    def from_the_other_side(self) -> TownLine:
+        """The same line with ours and theirs exchanged."""
+        pairs = self.pairs
+        turned = Pairs(pairs.theirs, pairs.ours, pairs.sqft, pairs.share_of_theirs, pairs.share_of_ours)
+        return replace(self, ours=self.theirs, theirs=self.ours, pairs=turned)
 
     @property
     def gap_sqft(self) -> float:

@@ -21,8 +21,9 @@ Flags = npt.NDArray[np.uint8]
 TILE = 64
 """Side of the tiles, in cells, for which is known beforehand which kinds of cells they hold."""
 WET, DRY, UNMAPPED = 1, 2, 4
-ROUNDING = 1e-9
-"""A share of a cell below this is what rounding leaves of cells that a polygon only touches."""
+ROUNDING = 1e-10
+"""A share of a cell below this is what rounding leaves of cells that a polygon only touches: the last digit of a column
+number of a large grid is worth a tenth of it."""
 
 
 @njit(cache=True, nogil=True)

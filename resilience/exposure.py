@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ class Area:
     name: str
     towns: tuple[str, ...] | None = None
     shape: BaseGeometry | None = None
+
+    @property
+    def wkb(self) -> bytes | None:
+        """The shape for PostGIS; None for towns."""
+        return None if self.shape is None else bytes(shapely.to_wkb(self.shape))
 
 
 @dataclass(frozen=True)
@@ -92,8 +98,7 @@ def expose(fetch: Fetch, question: Question) -> dict[str, Any]:
     """
     area = question.area
     statement = sql.SQL("{}{}").format(counts(in_area=area.shape is not None), read_sql("resilience", "exposure_answer"))
-    shape = None if area.shape is None else shapely.to_wkb(area.shape)
-    values = parameters(towns=area.towns, area=shape, layers=question.layers) | {
+    values = parameters(towns=area.towns, area=area.wkb, layers=question.layers) | {
         "least_step": question.least_step,
         "total_kind": "up_to" if question.up_to else "any",
         "total_class": question.up_to.code.code if question.up_to else "",
@@ -224,8 +229,6 @@ def _drawn(kind: str, asked: object) -> Area:
 
 
 def _cosine(degrees: float) -> float:
-    import math
-
     return math.cos(math.radians(degrees))
 
 

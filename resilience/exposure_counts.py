@@ -54,7 +54,8 @@ def class_places() -> dict[str, tuple[ClassPlace, ...]]:
                 family += code.value < before
                 before = code.value
             places.append(ClassPlace(code, family, place))
-        found[layer.code] = tuple(places)
+        if places:
+            found[layer.code] = tuple(places)
     return found
 
 

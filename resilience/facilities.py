@@ -25,7 +25,7 @@ from resilience.layer_reading import place, read_points, state_box
 from resilience.layer_sources import FACILITIES, FacilityList, Lifeline, load_facility_lists
 from resilience.layer_versions import Load, known_summary, live_version, make_current, named, replace_rows
 from statewide.conform import conform, with_column
-from statewide.crosswalk import Crosswalk, propose
+from statewide.crosswalk import propose
 from statewide.database import Connection
 from statewide.errors import BadArgument, UnreadableDelivery
 from statewide.files import Reading
@@ -89,7 +89,7 @@ def load_facilities(
 
     log = FindingLog(standard, table.name, year, "", "")
     live = live_version(connection, FACILITIES, source_list)
-    crosswalk, rows = _rows(log, described, reading)
+    columns, rows = _rows(log, described, reading)
     boxes = functools.cache(lambda: live_boxes(connection, table, source_list) if live else None)
     placed = place(log, reading, boxes, single_points)
     held = list(placed.held) if placed else []
@@ -125,7 +125,7 @@ def load_facilities(
         "classes": dict(Counter(published.column("lifeline").to_pylist()).most_common()),
         "held": held,
         "repaired": [],
-        "columns": crosswalk.account(),
+        "columns": columns,
         "odd": {},
         "crs": placed.crs if placed else None,
         **told(log, accept),
@@ -165,8 +165,8 @@ def _described(
     return known.model_copy(update={"component": component or known.component})
 
 
-def _rows(log: FindingLog, described: FacilityList, reading: Reading) -> tuple[Crosswalk, pa.Table]:
-    """The list's rows in the law's columns, with the lifeline of each."""
+def _rows(log: FindingLog, described: FacilityList, reading: Reading) -> tuple[dict[str, dict[str, str]], pa.Table]:
+    """What became of each delivered column, and the rows in the law's columns with the lifeline of each."""
     standard = log.standard
     table = standard.table(log.dataset)
     given = reading.table.drop_columns(["geometry"])
@@ -190,7 +190,8 @@ def _rows(log: FindingLog, described: FacilityList, reading: Reading) -> tuple[C
     belongs: list[Lifeline] = [of_kind.get((kind or "").casefold(), described) for kind in kinds.to_pylist()]
     rows = with_column(rows, "lifeline", pa.array([it.lifeline for it in belongs], pa.string()))
     components = pa.array([it.component for it in belongs], pa.string())
-    return crosswalk, with_column(rows, "component", pc.coalesce(rows.column("component"), components))
+    rows = with_column(rows, "component", pc.coalesce(rows.column("component"), components))
+    return {delivered[name]: fate for name, fate in crosswalk.account().items()}, rows
 
 
 def _without_contacts(log: FindingLog, rows: pa.Table) -> pa.Table:
@@ -200,7 +201,7 @@ def _without_contacts(log: FindingLog, rows: pa.Table) -> pa.Table:
         values = rows.column(name)
         tells = np.array([bool(value and re.search(pattern or "(?!)", value)) for value in values.to_pylist()])
         if tells.any():
-            log.add("LAYER_PERSON_SHOWS", column=name, rows=plain_count(int(tells.sum()), "value"))
+            log.add("LAYER_PERSON_SHOWS", column=name, rows=plain_count(int(tells.sum()), "row"))
             rows = with_column(rows, name, pc.if_else(pa.array(tells), pa.scalar(None, pa.string()), values))
     return rows
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from resilience.parcel_answers import Floats, Shares, parcel_answers
 from resilience.severity import NO_ZONE, NOT_MAPPED, Severity, Zone
 from statewide.database import Connection
 from statewide.errors import PlatformError
-from statewide.standard import Standard, Table, load_standard
+from statewide.standard import Standard, load_standard
 
 Geometries = npt.NDArray[np.object_]
 
@@ -46,6 +47,13 @@ def find_current(connection: Connection, layer: str) -> Current | None:
         [layer],
     ).fetchone()
     return Current(*row) if row else None
+
+
+class ZonesAt(NamedTuple):
+    """Zones, and the place in them of each point."""
+
+    zones: list[Zone]
+    place: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,8 @@ class Ground:
             header.coordinate_tolerance_ft * shapely.length(shapes),
             header.area_tolerance_sqft,
         )
-        answers["centroid_class"] = self._classes(self._at(inner_points(shapes)))
+        centre = self.zones_at(inner_points(shapes))
+        answers["centroid_class"] = pa.array([zone.zone_class for zone in centre.zones]).take(pa.array(centre.place))
         if self.v_datum:
             answers["v_datum"] = pa.array([self.v_datum] * len(shapes))
         if not any(zone.is_sfha for zone in self.zones):
@@ -99,8 +108,7 @@ class Ground:
 
     def addresses(self, points: Geometries) -> dict[str, pa.Array]:
         """What is said of address points, by column of the law. Points are in the storage CRS."""
-        at = self._at(shapely.get_coordinates(points))
-        zones = [*self.zones, Zone(NO_ZONE), Zone(NOT_MAPPED)]
+        zones, at = self.zones_at(shapely.get_coordinates(points))
         columns: dict[str, list[Any]] = {
             "zone_class": [zone.zone_class for zone in zones],
             "zone_class_rank": [self.severity.rank.get(zone.zone_class) for zone in zones],
@@ -120,14 +128,10 @@ class Ground:
         place = pa.array(at)
         return {name: pa.array(values, kinds.get(name, pa.string())).take(place) for name, values in columns.items()}
 
-    def _at(self, xy: Floats) -> npt.NDArray[np.int64]:
-        """Place in the zones, then `no_zone`, then `not_mapped`, of each point."""
+    def zones_at(self, xy: Floats) -> ZonesAt:
+        """The zone of each point, n × 2."""
         code = classes_at(xy[:, 0], xy[:, 1], self.index)
-        return np.where(code >= 0, code, len(self.zones) + 1)
-
-    def _classes(self, at: npt.NDArray[np.int64]) -> pa.Array:
-        names = [*(zone.zone_class for zone in self.zones), NO_ZONE, NOT_MAPPED]
-        return pa.array(names, pa.string()).take(pa.array(at))
+        return ZonesAt([*self.zones, Zone(NO_ZONE), Zone(NOT_MAPPED)], np.where(code >= 0, code, len(self.zones) + 1))
 
 
 def inner_points(shapes: Geometries) -> Floats:
@@ -140,21 +144,21 @@ def inner_points(shapes: Geometries) -> Floats:
 
 def keep_ground(connection: Connection, standard: Standard, source: LayerSource, current: Current, home: Path) -> Path:
     """The file of the version's index below `home`, its zones beside it; made now if they are not there."""
-    file = home / "index" / f"{current.load_id}.index"
+    file = version_file(home, current.load_id)
     if _zones_beside(file).exists() and load_index(file) is not None:
         return file
-    described, shapes = _polygons(connection, standard.table(source.table), source, current)
+    rows = read_rows(connection, standard, source, current.load_id)
     severity = Severity.of(standard)
-    zones = sorted(set(described), key=lambda zone: (severity.order(zone.zone_class), repr(zone)))
+    zones = sorted({row.zone for row in rows}, key=lambda zone: (severity.order(zone.zone_class), repr(zone)))
     place = {zone: at for at, zone in enumerate(zones)}
-    codes = np.array([place[zone] for zone in described], dtype=np.int64)
+    codes = np.array([place[row.zone] for row in rows], dtype=np.int64)
     panels = connection.execute(
         "SELECT ST_AsBinary(geom) FROM resilience.hazard_coverage WHERE layer_load_id = %s", [current.load_id]
     ).fetchall()
     # Map sheets of two studies may overlap; the background is one area.
     covered = shapely.union_all(shapely.from_wkb([wkb for (wkb,) in panels])) if panels else None
     index = index_layer(
-        shapes,
+        [row.wkb for row in rows],
         codes,
         one_class_per_place=True,
         background=None if covered is None else np.array([covered], dtype=object),
@@ -185,28 +189,59 @@ def _zones_beside(index: Path) -> Path:
     return index.with_suffix(".zones.json")
 
 
-_NOTHING = sql.SQL("NULL")
+def version_file(home: Path, load_id: uuid.UUID) -> Path:
+    """Where the index of a version is kept."""
+    return home / "index" / f"{load_id}.index"
 
 
-def _polygons(
-    connection: Connection, table: Table, source: LayerSource, current: Current
-) -> tuple[list[Zone], Geometries]:
+class Row(NamedTuple):
+    """A polygon of a version: what it says of its place, and its shape."""
+
+    zone: Zone
+    shape_hash: uuid.UUID
+    wkb: bytes | None
+
+
+def read_rows(
+    connection: Connection,
+    standard: Standard,
+    source: LayerSource,
+    load_id: uuid.UUID,
+    *,
+    ended: bool = False,
+    shapes: Sequence[uuid.UUID] | None = None,
+) -> list[Row]:
+    """The polygons of a version, in an order of their own.
+
+    Args:
+        ended: of a version that another one replaced.
+        shapes: only polygons of these shapes. Empty: all polygons without their shapes; None: all with theirs.
+    """
+    table = standard.table(source.table)
     fields = {field.name for field in table.base_fields}
     label = sql.SQL("nullif(concat_ws(', ', {}), '')").format(
         sql.SQL(", ").join(sql.SQL("nullif({}::text, '')").format(sql.Identifier(name)) for name in source.label_fields)
     )
-    columns = [sql.Identifier("zone_class"), label if source.label_fields else _NOTHING]
-    columns += [
-        sql.Identifier(name) if name in fields else _NOTHING
-        for name in ("is_sfha", "static_bfe_ft", "v_datum", "depth_ft")
+    nothing = sql.SQL("NULL")
+    columns = [
+        sql.Identifier("zone_class"),
+        label if source.label_fields else nothing,
+        *(
+            sql.Identifier(name) if name in fields else nothing
+            for name in ("is_sfha", "static_bfe_ft", "v_datum", "depth_ft")
+        ),
+        sql.Identifier("shape_hash"),
+        nothing if shapes is not None and not shapes else sql.SQL("ST_AsBinary(geom)"),
     ]
     found = connection.execute(
-        sql.SQL("SELECT {}, ST_AsBinary(geom) FROM {} WHERE submission_id = %s ORDER BY {}").format(
-            sql.SQL(", ").join(columns),
-            sql.Identifier(table.schema_name, table.name),
-            sql.Identifier(table.key),
+        sql.SQL(
+            "SELECT {columns} FROM {table} WHERE submission_id = %(load)s"
+            " AND (%(some)s::uuid[] IS NULL OR shape_hash = ANY(%(some)s)) ORDER BY {key}"
+        ).format(
+            columns=sql.SQL(", ").join(columns),
+            table=sql.Identifier(table.schema_name, f"{table.name}_history" if ended else table.name),
+            key=sql.Identifier(table.key),
         ),
-        [current.load_id],
+        {"load": load_id, "some": list(shapes) if shapes else None},
     ).fetchall()
-    described = [Zone(row[0], row[1], bool(row[2]), *row[3:6]) for row in found]
-    return described, shapely.from_wkb(np.array([row[6] for row in found], dtype=object))
+    return [Row(Zone(row[0], row[1], bool(row[2]), *row[3:6]), *row[6:8]) for row in found]

@@ -22,6 +22,9 @@ from statewide.findings import FindingLog, plain_count, plain_share
 from statewide.geometry import SQFT_PER_ACRE, Shapes
 from statewide.standard import Standard, Table
 
+_VALUES_SHOWN = 10
+"""Values without a class that are named one by one."""
+
 
 def require_acceptable(standard: Standard, year: int, accept: Mapping[str, str]) -> None:
     """Raise BadArgument for a code that cannot be accepted, or without a reason."""
@@ -40,8 +43,12 @@ def say_noticed(log: FindingLog, source: LayerSource, noticed: Noticed, datum: s
         log.add("LAYER_PLACEHOLDER", column=column, value=value, rows=plain_count(rows, "row"))
     for what, rows in sorted(noticed.odd.items()):
         log.add("LAYER_VALUE_ODD", rows=plain_count(rows, "row"), what=what)
-    for (name, value), rows in sorted(noticed.without_class.items()):
+    for (name, value), rows in noticed.without_class.most_common(_VALUES_SHOWN):
         field = table.field(name).title.lower()
+        log.add("LAYER_CLASS_UNKNOWN", value=value, field=field, rows=plain_count(rows, "row"))
+    if more := noticed.without_class.most_common()[_VALUES_SHOWN:]:
+        rows = sum(count for _, count in more)
+        value = f"{len(more):,} values more"
         log.add("LAYER_CLASS_UNKNOWN", value=value, field=field, rows=plain_count(rows, "row"))
     heights = ", ".join(table.field(name).title.lower() for name in source.datum.heights)
     for found, rows in sorted(noticed.datums.items(), key=lambda item: item[0] or ""):
@@ -108,7 +115,10 @@ def say_shrunk(log: FindingLog, what: str, old: float, new: float) -> None:
     """A finding if there is far less of something than in the live version."""
     limits = log.check("LAYER_SHRUNK").limits
     if old and new < limits["share_min"] * old:
-        log.add("LAYER_SHRUNK", new=f"{new:,.0f} {what}", old=f"{old:,.0f}", share=plain_share(new / old))
+        decimals = 0 if what != "acres" else 1
+        log.add(
+            "LAYER_SHRUNK", new=f"{new:,.{decimals}f} {what}", old=f"{old:,.{decimals}f}", share=plain_share(new / old)
+        )
 
 
 def _compare_coverage(connection: Connection, log: FindingLog, live: LiveVersion, covered: Shapes | None) -> None:
@@ -121,7 +131,7 @@ def _compare_coverage(connection: Connection, log: FindingLog, live: LiveVersion
     old = (row and row[0]) or 0.0
     new = float(shapely.area(covered).sum())
     if new < log.check("LAYER_COVERAGE_LOST").limits["share_min"] * old:
-        acres = f"{new / SQFT_PER_ACRE:,.0f} acres where the live one covers {old / SQFT_PER_ACRE:,.0f}"
+        acres = f"{new / SQFT_PER_ACRE:,.1f} acres where the live one covers {old / SQFT_PER_ACRE:,.1f}"
         log.add("LAYER_COVERAGE_LOST", what=f"this one covers {acres}.")
 
 

@@ -205,7 +205,8 @@ def place(
         }
         for at in np.flatnonzero(mended.repaired)
     ]
-    if not shapely.intersects(state, mended.shapes).any():
+    usable = mended.shapes[~shapely.is_missing(mended.shapes)]
+    if len(usable) and not shapely.intersects(state, usable).any():
         log.add("LAYER_OUTSIDE_STATE", file=what, state=standard.header.state, epsg=crs.epsg, hint=crs.hint)
     return Placed(mended.shapes, held, repaired, {"epsg": crs.epsg, "how": crs.how})
 

@@ -38,8 +38,10 @@ from statewide.settings import load_settings
 from statewide.standard import load_standard
 
 _LAYER = "depth-grid"
-_NOT_OF_DEPTHS = ("GRID_DATUM_MISSING", "GRID_DATUM_DOUBTFUL", "GRID_OUTSIDE_STATE")
-"""What refuses a grid as a layer of the State, and does not make the depths in it wrong."""
+_OF_LEVELS = ("GRID_DATUM_MISSING", "GRID_DATUM_DOUBTFUL")
+"""Findings about a grid that say nothing against depths: those are measured from the ground, whatever the datum."""
+_ELSEWHERE = "GRID_OUTSIDE_STATE"
+"""Refuses a grid as a layer of the State; here the structures may lie elsewhere, too."""
 
 
 def loss(
@@ -61,6 +63,7 @@ def loss(
     output: Annotated[
         Path | None, typer.Option(help="Also write a row for each structure: .csv, .gpkg, .geojson, .parquet.")
     ] = None,
+    format: Annotated[str | None, typer.Option(help="Format of that file, where its name does not say it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")] = False,
 ) -> None:
     """Estimate what a flood costs: depth above the first floor, damage by Hazus 6.1, dollars. Unknown is never 0.
@@ -70,7 +73,7 @@ def loss(
 
     Example: statewide hazards loss --town "New London" --output losses.csv
     """
-    kind = format_of(output, None) if output else None
+    kind = format_of(output, format) if output else None
     hazus = _assuming(load_hazus(), foundation)
     log = FindingLog(load_standard(), "hazard_layer_version", dt.date.today().year, "", "")
     summary = Summary()
@@ -93,10 +96,7 @@ def loss(
     if sums["unknown_because"]["not_mapped"] == sums["structures"] > 0:
         log.add("LOSS_NOT_MAPPED", hazard=hazard, structures=plain_count(sums["structures"], "structure"))
     result = {"outcome": "ok", "hazard": hazard, **sums, **found}
-    result["findings"] = [
-        {"code": each.code, "severity": each.severity, "sentence": each.sentence, "fix": each.fix}
-        for each in log.findings
-    ]
+    result["findings"] = [{"code": each.code, "sentence": each.sentence, "fix": each.fix} for each in log.findings]
     emit(json, result, _text(result, output))
 
 
@@ -129,12 +129,15 @@ def _depth_of_file(
         raise BadArgument("The file of structures has no columns Longitude and Latitude to look the depth up by.")
     grid, stated = open_grid(path)
     unit, _ = judge(grid, stated, log, units=units)
-    refused = log.blocking(_NOT_OF_DEPTHS)
+    log.findings = [finding for finding in log.findings if finding.code not in _OF_LEVELS]
+    refused = log.blocking([_ELSEWHERE])
     if refused or unit is None:
         raise BadArgument(f"{path.name}: {refused[0].sentence} {refused[0].fix}")
     grid = settled(grid, log.standard, unit, nodata_is_dry)
     x, y = file.numbers("longitude"), file.numbers("latitude")
     placed = ~np.isnan(x) & ~np.isnan(y)
+    if (np.abs(x[placed]) > 180).any() or (np.abs(y[placed]) > 90).any():
+        raise BadArgument("Longitude and Latitude of the file of structures must be in degrees.")
     depth = np.full(len(x), np.nan)
     depth[placed] = depth_at(x[placed], y[placed], grid, crs=LONLAT_SRID)
     return path.name, Known.of(depth, How.at_point)
@@ -217,7 +220,9 @@ def _for_file(rows: pa.Table, kind: Format) -> pa.Table:
 
 
 def _text(result: dict[str, Any], output: Path | None) -> str:
-    because = ", ".join(f"{name} {count:,}" for name, count in result["unknown_because"].items() if count)
+    because = ", ".join(
+        f"{name.replace('_', ' ')} {count:,}" for name, count in result["unknown_because"].items() if count
+    )
     assumed = {
         name.replace("_", " "): sum(count for how, count in counts.items() if how.startswith("default"))
         for name, counts in result["inputs"].items()
@@ -229,7 +234,7 @@ def _text(result: dict[str, Any], output: Path | None) -> str:
         f"  no loss    {result['water_but_no_loss']:>12,} with water at the ground",
         f"  dry        {result['dry']:>12,}",
         f"  not known  {result['unknown']:>12,}{f' ({because})' if because else ''}",
-        "  assumed    " + ", ".join(f"{name} of {count:,}" for name, count in assumed.items() if count),
+        "  assumed    " + (", ".join(f"{name} of {count:,}" for name, count in assumed.items() if count) or "nothing"),
         *(
             f"  {name:<10} {part['with_loss']:>12,} of {part['structures']:,},"
             f" ${part['building_loss_usd'] + part['content_loss_usd']:,.0f}"
@@ -242,7 +247,7 @@ def _text(result: dict[str, Any], output: Path | None) -> str:
         f"  note       {count:,} values of {name} are no numbers"
         for name, count in result.get("not_understood", {}).items()
     ]
-    lines += [f"  {each['severity'].lower():<10} {each['sentence']} {each['fix']}" for each in result["findings"]]
+    lines += [f"  finding    {each['sentence']} {each['fix']}" for each in result["findings"]]
     if output:
         lines.append(f"  written to {output}")
     return "\n".join(lines)

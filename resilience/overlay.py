@@ -226,7 +226,13 @@ def load_index(path: Path) -> LayerIndex | None:
     west, south, side, columns, rows = header["grid"]
     overlap_sqft = dict(header["overlap_sqft"])
     return LayerIndex(
-        origin=(west, south), side=side, columns=columns, rows=rows, repaired=repaired, overlap_sqft=overlap_sqft, **arrays
+        origin=(west, south),
+        side=side,
+        columns=columns,
+        rows=rows,
+        repaired=repaired,
+        overlap_sqft=overlap_sqft,
+        **arrays,
     )
 
 
@@ -336,7 +342,9 @@ def _build(
     used = factor != 0
     if not used.any():
         nothing = np.empty(0, np.int32), np.empty(0, np.int8), np.empty((0, 3), np.int32), np.empty((0, 4))
-        return _parts((0.0, 0.0), 1.0, 0, 0, codes, np.zeros(1, np.int64), *nothing, np.empty(0, np.int8), {}), suspect[:polygons]
+        return _parts((0.0, 0.0), 1.0, 0, 0, codes, np.zeros(1, np.int64), *nothing, np.empty(0, np.int8), {}), suspect[
+            :polygons
+        ]
     west, south = box[used, :2].min(axis=0)
     east, north = box[used, 2:].max(axis=0)
     side = _side(east - west, north - south, len(rings.xy), cell_ft)
@@ -354,9 +362,7 @@ def _build(
     no_entering = np.empty((0, 4), dtype=np.int64)
 
     def measure(strip: int) -> int:
-        return cast(
-            int, cut(*walk, strips[strip], strips[strip + 1], False, drawn, crossings, *none, no_entering, 0)
-        )
+        return cast(int, cut(*walk, strips[strip], strips[strip + 1], False, drawn, crossings, *none, no_entering, 0))
 
     entering_at = np.concatenate(([0], np.cumsum(_in_threads(measure, range(len(strips) - 1), threads))))
     at = np.zeros(count + 1, dtype=np.int64)

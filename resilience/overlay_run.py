@@ -7,6 +7,7 @@ transaction for all towns, so that no reader sees two versions mixed. What becam
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ import shapely
 from psycopg import sql
 
 from resilience.engines import Engine, LocalEngine
-from resilience.ground import Current, find_current, keep_ground, open_ground
+from resilience.ground import Current, Ground, find_current, keep_ground, open_ground
 from resilience.layer_sources import load_sources
+from resilience.map_change import MapChange, map_change
 from statewide.copying import UUID, copy_in
 from statewide.database import Connection, connect, read_sql
 from statewide.errors import BadArgument
@@ -181,12 +183,15 @@ class _Run:
         self._asked: Asked | None = None
         self._counts = {side.noun: {"computed": 0, "unchanged": 0} for side in _SIDES}
         self._changed = 0
+        self._carried = 0
+        self._map_changes: dict[uuid.UUID, MapChange | None] = {}
 
     def town(self, side: _Side, code: str, say: Callable[[str], None]) -> None:
         """All stale rows of a town. Rows of parcels and points that went are gone with them."""
         lock_town(self._connection, self._standard.table(side.dataset).schema_name, code)
         values = {"town": code, "layer": self._layer, "load": self._current.load_id, "full": self._full}
         self._connection.execute(read_sql("resilience", f"stale_{side.noun}"), values)
+        carried = self._carry_over(side, code)
         [(stale, live)] = self._connection.execute(
             sql.SQL("SELECT (SELECT count(*) FROM stale), count(*) FROM {} WHERE cousub_fips = %s").format(
                 _named(self._standard.table(side.dataset))
@@ -196,6 +201,7 @@ class _Run:
         if stale:
             self._write(side, code)
             say(f"{self._layer}, {code}: {stale:,} {side.noun} computed, {live - stale:,} unchanged")
+        self._carried += carried
         self._connection.execute("DROP TABLE stale")
         self._counts[side.noun]["computed"] += stale
         self._counts[side.noun]["unchanged"] += live - stale
@@ -211,6 +217,7 @@ class _Run:
             "version": self._current.version,
             "towns": len(towns["parcel"]),
             **self._counts,
+            "taken_over": self._carried,
             "changed_class": self._changed,
             "worst_class": dict(classes),
             "zones_overlap_sqft": round(self._asked.overlap_sqft, 2) if self._asked else 0.0,
@@ -244,6 +251,62 @@ class _Run:
         )
         self._changed += found.rowcount
         self._connection.execute("DROP TABLE before")
+
+    def _carry_over(self, side: _Side, town: str) -> int:
+        """Take rows over to this version that the map's change does not reach; they are stale no longer."""
+        if self._full or self._layer == GRID:
+            return 0
+        carried = 0
+        loads = self._connection.execute(
+            sql.SQL("SELECT DISTINCT layer_load_id FROM {} WHERE layer = %s AND cousub_fips = %s").format(
+                _named(self._standard.table(side.answers))
+            ),
+            [self._layer, town],
+        ).fetchall()
+        for (before,) in loads:
+            if before != self._current.load_id and (change := self._map_change(before)):
+                carried += self._carry_over_from(side, before, change)
+        return carried
+
+    def _carry_over_from(self, side: _Side, before: uuid.UUID, change: MapChange) -> int:
+        names = {
+            "answers": _named(self._standard.table(side.answers)),
+            "rows": _named(self._standard.table(side.dataset)),
+            "key": sql.Identifier(f"{side.prefix}_uid"),
+            "hash": sql.Identifier(f"{side.prefix}_shape_hash"),
+        }
+        values = {
+            "layer": self._layer,
+            "before": before,
+            "now": self._current.load_id,
+            "version": self._current.version,
+        }
+        untouched: list[bytes] = []
+        with self._connection.cursor(name="carried_rows") as cursor:
+            cursor.execute(sql.SQL(_SAME_SHAPE).format(**names), values, binary=True)
+            while rows := cursor.fetchmany(_CHUNK):
+                shapes = shapely.from_wkb(np.array([wkb for _, wkb in rows], dtype=object))
+                is_parcel = side.dataset == "parcel"
+                reached = change.parcels(shapes) if is_parcel else change.points(shapely.get_coordinates(shapes))
+                untouched += [rows[at][0] for at in np.flatnonzero(~reached)]
+        if not untouched:
+            return 0
+        self._connection.execute("CREATE TEMPORARY TABLE carried (row_uid uuid) ON COMMIT DROP")
+        copy_in(self._connection, sql.Identifier("carried"), ["row_uid"], [{"row_uid": pa.array(untouched, UUID)}])
+        self._connection.execute(sql.SQL(_TAKE_OVER).format(**names), values)
+        self._connection.execute("DELETE FROM stale USING carried WHERE carried.row_uid = stale.row_uid")
+        self._connection.execute("DROP TABLE carried")
+        return len(untouched)
+
+    def _map_change(self, before: uuid.UUID) -> MapChange | None:
+        """What changed since that version; None where all must be asked again."""
+        if before not in self._map_changes:
+            source, now = load_sources()[self._layer], self._ask()
+            assert isinstance(now, Ground)
+            self._map_changes[before] = map_change(
+                self._connection, self._standard, source, before, self._current, now, self._home
+            )
+        return self._map_changes[before]
 
     def _ask(self) -> Asked:
         """The layer's version, read when the first row needs it."""
@@ -295,6 +358,20 @@ WHERE layer = %(layer)s
 """
 
 _FORGET = "DELETE FROM {answers} USING stale WHERE {key} = stale.row_uid AND layer = %(layer)s"
+
+_SAME_SHAPE = """
+SELECT uuid_send(stale.row_uid), ST_AsBinary(t.geom)
+FROM stale
+JOIN {rows} AS t ON t.{key} = stale.row_uid
+JOIN {answers} AS h ON h.{key} = stale.row_uid AND h.layer = %(layer)s
+WHERE h.layer_load_id = %(before)s AND h.{hash} = t.shape_hash
+"""
+
+_TAKE_OVER = """
+UPDATE {answers} AS h SET (layer_load_id, layer_version) = ROW(%(now)s, %(version)s)
+FROM carried
+WHERE h.{key} = carried.row_uid AND h.layer = %(layer)s
+"""
 
 _CHANGED = """
 INSERT INTO resilience.hazard_change

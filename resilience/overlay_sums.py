@@ -233,9 +233,7 @@ def _add_cells(  # type: ignore[no-untyped-def]
                         above_from, above_to = pb, east
                     if pb > pa:
                         signed = turn if x0 < x1 else -turn
-                        inside += _add_piece(
-                            pa, qa, pb, qb, signed, bottom, start, stop, entry_edges, edges, sign, acc
-                        )
+                        inside += _add_piece(pa, qa, pb, qb, signed, bottom, start, stop, entry_edges, edges, sign, acc)
                 if above_to > above_from:
                     if x0 > x1:
                         above_from, above_to = above_to, above_from
@@ -301,9 +299,7 @@ def _touches(  # type: ignore[no-untyped-def]
                 if min(v0, v1) > north + CONTACT_FT or max(v0, v1) < south - CONTACT_FT:
                     continue
                 for k in range(begin, end - 1):
-                    if factor[k - begin] != 0 and _meet(
-                        xy[k, 0], xy[k, 1], xy[k + 1, 0], xy[k + 1, 1], u0, v0, u1, v1
-                    ):
+                    if factor[k - begin] != 0 and _meet(xy[k, 0], xy[k, 1], xy[k + 1, 0], xy[k + 1, 1], u0, v0, u1, v1):
                         return True
     return False
 

@@ -11,7 +11,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ _CELLS = 4 << 20
 _SIDE = 2048
 _BLOCK_CELLS = 16 << 20
 """A file whose blocks are larger cannot be read in parts."""
-_CACHE_MB = 64
+_CACHE = 64 << 20
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TO_COG = "Make it one that can be read in parts: gdal_translate -of COG {name} {stem}_cog.tif"
 _UNIT_TAGS = frozenset(
@@ -112,18 +112,21 @@ class Grid:
 
 
 class Reader:
-    """An open grid. For one thread."""
+    """A grid, open within `with`. For one thread at a time."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        with gdal():
-            self._dataset = _open(grid.path)
 
     def __enter__(self) -> Reader:
+        with ExitStack() as stack:
+            # The cache is bounded only as long as this lasts.
+            stack.enter_context(gdal())
+            self._dataset = stack.enter_context(_open(self.grid.path))
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._dataset.close()
+        self._open.close()
 
     def read(self, rows: slice, columns: slice) -> Values:
         """Cells of a window as they stand in the file, as floats that may be written to; see `clean` for the rest.
@@ -157,7 +160,7 @@ def gdal() -> Iterator[None]:
     import rasterio
 
     with rasterio.Env(
-        GDAL_CACHEMAX=_CACHE_MB,
+        GDAL_CACHEMAX=_CACHE,
         GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
         GTIFF_REPORT_COMPD_CS=True,
         GDAL_PAM_ENABLED=False,

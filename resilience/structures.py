@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from resilience.damage_functions import Floats, Hazus, Ints
+from resilience.damage_functions import ZONES, Floats, Hazus, Ints
 from statewide.database import Connection, read_sql
 from statewide.errors import UnreadableDelivery
 
@@ -274,14 +274,13 @@ def _with_defaults(
     content_share = np.array([kind.content_pct / 100.0 for kind in rules.occupancies])
     known = (occupancy.how != How.unknown) & (building_value_usd.how != How.unknown)
     contents = building_value_usd.numbers * content_share[np.where(known, occupancy.numbers, 0.0).astype(np.int64)]
-    default_zone = rules.zone(rules.zones.default)
     return Structures(
         labels=labels,
         occupancy=occupancy,
         storeys=storeys.otherwise(np.full(len(split_level), rules.storeys.default), How.default),
         split_level=split_level,
         foundation=foundation,
-        zone=zone.otherwise(np.full(len(split_level), float(default_zone or 0)), How.default),
+        zone=zone.otherwise(np.full(len(split_level), float(ZONES.index(rules.zones.default))), How.default),
         first_floor_height_ft=(first_floor_height_ft or nothing).otherwise(
             height[foundation.values.astype(np.int64)], How.default_of_foundation
         ),

@@ -29,6 +29,9 @@ _NULL = b"\xff\xff\xff\xff"
 _EPOCH_DAYS = 10_957
 """Days from 1970-01-01, where Arrow counts from, to 2000-01-01, where PostgreSQL does."""
 _EPOCH_MICROSECONDS = _EPOCH_DAYS * 86_400_000_000
+_ONE_RING = np.dtype("u1, <u4, <u4, <u4, u1, <u4, <u4, <u4")
+_ONE_RING.names = ("order", "type", "srid", "parts", "order_of_part", "type_of_part", "rings", "corners")
+"""What stands before the corners of a MultiPolygon of one ring in EWKB."""
 
 
 def copy_in(
@@ -63,7 +66,37 @@ def ewkb_array(shapes: npt.NDArray[np.object_], srid: int) -> pa.Array:
     """Shapes with their coordinate system, ready to travel."""
     if only_points(shapes):
         return _fixed(points_wkb(shapely.get_coordinates(shapes), srid))
-    return pa.array(shapely.to_wkb(shapely.set_srid(shapes, srid), include_srid=True), pa.binary())
+    plain = _of_one_ring(shapes)
+    others = shapely.to_wkb(shapely.set_srid(shapes[~plain], srid), include_srid=True)
+    if not plain.any():
+        return pa.array(others, pa.binary())
+    order = np.empty(len(shapes), dtype=np.int64)
+    order[np.flatnonzero(plain)] = np.arange(plain.sum())
+    order[np.flatnonzero(~plain)] = np.arange(plain.sum(), len(shapes))
+    values = pa.concat_arrays([_one_ring_ewkb(shapes[plain], srid), pa.array(others, pa.binary())])
+    return values.take(pa.array(order)) if len(others) else values
+
+
+def _of_one_ring(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+    """Which shapes are MultiPolygons of one part without a hole, in two dimensions: most parcels."""
+    found: npt.NDArray[np.bool_] = (shapely.get_type_id(shapes) == 6) & ~shapely.has_z(shapes)
+    found &= shapely.get_num_geometries(shapes) == 1
+    found[found] = shapely.get_num_interior_rings(shapely.get_geometry(shapes[found], 0)) == 0
+    return found
+
+
+def _one_ring_ewkb(shapes: npt.NDArray[np.object_], srid: int) -> pa.Array:
+    """What `shapely.to_wkb` writes of them, a third of the work: all corners lie in one buffer already."""
+    corners = shapely.get_num_coordinates(shapes)
+    head = np.zeros(len(shapes), dtype=_ONE_RING)
+    head["order"], head["type"], head["srid"], head["parts"] = 1, 0x20000006, srid, 1
+    head["order_of_part"], head["type_of_part"], head["rings"], head["corners"] = 1, 3, 1, corners
+    ends = np.zeros(len(shapes) + 1, dtype=np.int32)
+    np.cumsum(16 * corners, out=ends[1:])
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(shapely.get_coordinates(shapes))]
+    return pc.binary_join_element_wise(
+        _fixed(head.view(f"V{head.itemsize}")), pa.Array.from_buffers(pa.binary(), len(shapes), buffers), b""
+    )
 
 
 def _rows(columns: Iterable[pa.Array | pa.Scalar], rows: int, count: bytes) -> bytes:

@@ -6,7 +6,8 @@ No SQL of a domain here; longer SQL lies in the ``sql/`` folder of the package t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib import resources
 from typing import Any
 
@@ -22,6 +23,22 @@ _CANCEL_SECONDS = 2
 OWNER, LOADER, API, RESTRICTED = "owner", "statewide_loader", "statewide_api", "statewide_restricted"
 
 
+_kept: ContextVar[dict[str, Connection] | None] = ContextVar("kept connections", default=None)
+
+
+@contextmanager
+def one_connection() -> Iterator[None]:
+    """Inside, whoever connects after another gets its connection: a new one costs milliseconds and knows no table."""
+    idle: dict[str, Connection] = {}
+    token = _kept.set(idle)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        for connection in idle.values():
+            connection.close()
+
+
 @contextmanager
 def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
     """A connection as `role`; commits when the block ends well, else rolls back.
@@ -33,15 +50,27 @@ def connect(settings: Settings, role: str = LOADER) -> Iterator[Connection]:
         StorageFull: its disk is full.
     """
     url = settings.require_database_url() if role == OWNER else role_url(settings, role)
+    kept = _kept.get()
     try:
-        # psycopg leaves the connection open when its commit fails, hence `closing`.
-        with closing(psycopg.connect(url, connect_timeout=5, application_name="statewide")) as connection, connection:
-            try:
-                yield connection
-            except Stopped:  # the server would work on at a statement that nobody waits for
-                connection.cancel_safe(timeout=_CANCEL_SECONDS)
-                connection.close()
-                raise
+        connection = kept.pop(url, None) if kept is not None else None
+        if connection is None:
+            connection = psycopg.connect(url, connect_timeout=5, application_name="statewide")
+        try:
+            yield connection
+            if not connection.closed:
+                connection.commit()
+        except BaseException as error:
+            with suppress(psycopg.Error):
+                if isinstance(error, Stopped):  # the server would work on at a statement that nobody waits for
+                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+                else:
+                    connection.rollback()
+            connection.close()
+            raise
+        if kept is None or connection.closed or url in kept:
+            connection.close()
+        else:
+            kept[url] = connection
     except psycopg.errors.UndefinedTable as error:
         raise DatabaseNotReady("The database has no tables of ours yet: run `statewide init`.") from error
     except psycopg.errors.DiskFull as error:

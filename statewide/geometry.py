@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -70,8 +71,23 @@ def published_shapes(shapes: Shapes, standard: Standard) -> tuple[Shapes, Shapes
         y = _WEB_MERCATOR_RADIUS * np.arctanh(np.sin(np.radians(degrees[:, 1])))
         return np.column_stack((x, y))
 
+    if len(shapes) and (shapely.get_type_id(shapes) == 6).all():  # taken apart once for both
+        kind, coordinates, rings = shapely.to_ragged_array(shapes)
+        each, place = _each_once(coordinates)
+        degrees = to_degrees(each)
+        lonlat, mercator = (shapely.from_ragged_array(kind, at[place], rings) for at in (degrees, to_mercator(degrees)))
+        return _valid_again(lonlat), _valid_again(mercator)
     lonlat = _valid_again(shapely.transform(shapes, to_degrees))
     return lonlat, _valid_again(shapely.transform(lonlat, to_mercator))
+
+
+def _each_once(coordinates: Floats) -> tuple[Floats, npt.NDArray[np.int32]]:
+    """The distinct positions, and which of them each is: a ring ends where it began, and neighbours share corners."""
+    width = coordinates.dtype.itemsize * 2
+    values = pa.Array.from_buffers(pa.binary(width), len(coordinates), [None, pa.py_buffer(coordinates)])
+    encoded = values.dictionary_encode()
+    each = np.frombuffer(encoded.dictionary.buffers()[1], dtype=coordinates.dtype).reshape(-1, 2)
+    return each[: len(encoded.dictionary)], encoded.indices.to_numpy()
 
 
 def degrees_around(bounds: Bounds, epsg: int) -> Bounds | None:

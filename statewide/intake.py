@@ -32,7 +32,7 @@ from statewide.again import Asked, Earlier, find_earlier, once_more, record_agai
 from statewide.arrival import Rows, delivered_shapes, file_findings, settle, shape_facts, shape_findings
 from statewide.conform import conform
 from statewide.crosswalk import Crosswalk, Reviewed, propose, read_reviewed, withheld_columns
-from statewide.database import Connection, connect
+from statewide.database import Connection, connect, one_connection
 from statewide.ddl import has_shapes, shape_type
 from statewide.errors import BadArgument, PlatformError, StatewideError, StorageFull, no_room
 from statewide.faults import keep_trace
@@ -183,19 +183,20 @@ def take_in(settings: Settings, delivery: Delivery, request: Request, say: Say) 
     warm_up()
     clock = _Clock(say)
     received_at = dt.datetime.now(dt.UTC)
-    # The report is written before the commit, so that one that cannot be written leaves everything as it was, and it
-    # appears after it, so that it never tells of what did not happen.
-    with workspace(settings.home) as work, ExitStack() as after_commit, connect(settings) as connection:
-        trip = _Trip(settings, standard, delivery, request, clock, received_at, connection, work, after_commit)
-        with clock.step("receive"):
-            named = find_town(connection, request.town) if request.town else None
-            again = trip.again(named)
-        town, summary, logs = again or trip.walk(named)
-        if not request.publish:
-            connection.rollback()
-    if request.publish and not summary["blocked_by"]:
-        with clock.step("overlays"):
-            summary["behind"] = tell_the_rooms(settings, datasets, town, say)
+    with one_connection():
+        # The report is written before the commit, so that one that cannot be written leaves everything as it was, and
+        # it appears after it, so that it never tells of what did not happen.
+        with workspace(settings.home) as work, ExitStack() as after_commit, connect(settings) as connection:
+            trip = _Trip(settings, standard, delivery, request, clock, received_at, connection, work, after_commit)
+            with clock.step("receive"):
+                named = find_town(connection, request.town) if request.town else None
+                again = trip.again(named)
+            town, summary, logs = again or trip.walk(named)
+            if not request.publish:
+                connection.rollback()
+        if request.publish and not summary["blocked_by"]:
+            with clock.step("overlays"):
+                summary["behind"] = tell_the_rooms(settings, datasets, town, say)
     summary["seconds"] = clock.seconds()
     return Outcome(summary, logs)
 

@@ -148,6 +148,7 @@ def town_of(connection: Connection, file: str, shapes: Shapes, declared: int | N
     moved = _read_in(points, declared, standard)
     on_earth = [corners[np.isfinite(corners).all(axis=1)] for corners in moved.values()]
     boxes = [shapely.box(*corners.min(axis=0), *corners.max(axis=0)) for corners in on_earth if len(corners)]
+    boxes = [shapely.set_srid(box, standard.header.storage_crs) for box in boxes]
     towns = _towns(connection, boxes=boxes)
     if not towns:
         raise UnknownTown(nowhere)
@@ -165,14 +166,14 @@ def town_of(connection: Connection, file: str, shapes: Shapes, declared: int | N
 
 
 def _towns(connection: Connection, codes: Sequence[str] = (), boxes: Sequence[BaseGeometry] = ()) -> list[Town]:
-    """Towns with their outlines: those of the codes, and those that a box in the storage CRS meets."""
-    rows = connection.execute(
-        "SELECT cousub_fips, town_no, town_name, ST_AsBinary(geom) FROM statewide.municipality"
-        " WHERE cousub_fips = ANY(%s) OR EXISTS"
-        " (SELECT 1 FROM unnest(%s::bytea[]) AS box WHERE geom && ST_SetSRID(ST_GeomFromWKB(box), ST_SRID(geom)))"
-        " ORDER BY cousub_fips",
-        [list(codes), [shapely.to_wkb(box) for box in boxes]],
-    ).fetchall()
+    """Towns with their outlines: those of the codes, and those that a box meets; it has the storage CRS as its SRID."""
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(
+            "SELECT cousub_fips, town_no, town_name, ST_AsBinary(geom) FROM statewide.municipality"
+            " WHERE cousub_fips = ANY(%s) OR geom && ANY(%s::text[]::geometry[])"
+            " ORDER BY cousub_fips",
+            [list(codes), [shapely.to_wkb(box, hex=True, include_srid=True) for box in boxes]],
+        ).fetchall()
     return towns_from(rows)
 
 

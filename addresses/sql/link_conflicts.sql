@@ -5,7 +5,7 @@ WITH linked AS (
     FROM published.addresses AS point
     JOIN addresses.address_parcel AS pair USING (address_uid)
     JOIN cadastral.parcel AS parcel ON parcel.parcel_uid = pair.parcel_uid
-    WHERE point.cousub_fips = %(town)s
+    WHERE point.cousub_fips = %(town)s AND pair.cousub_fips = %(town)s
 )
 SELECT
     link.conflict, point.address_uid, point.address_label AS address,
@@ -19,14 +19,14 @@ JOIN addresses.address_link AS link USING (address_uid)
 LEFT JOIN LATERAL (
     SELECT parcel_uid, parcel_id, location, method, distance_ft
     FROM addresses.address_parcel AS pair JOIN cadastral.parcel USING (parcel_uid)
-    WHERE pair.address_uid = point.address_uid AND NOT 'inside' = ANY(string_to_array(evidence, ' '))
+    WHERE pair.cousub_fips = point.cousub_fips AND pair.address_uid = point.address_uid AND NOT 'inside' = ANY(string_to_array(evidence, ' '))
     ORDER BY confidence DESC, parcel_uid
     LIMIT 1
 ) AS told ON true
 LEFT JOIN LATERAL (
     SELECT parcel_uid, parcel_id, location
     FROM addresses.address_parcel AS pair JOIN cadastral.parcel USING (parcel_uid)
-    WHERE pair.address_uid = point.address_uid AND 'inside' = ANY(string_to_array(evidence, ' '))
+    WHERE pair.cousub_fips = point.cousub_fips AND pair.address_uid = point.address_uid AND 'inside' = ANY(string_to_array(evidence, ' '))
     ORDER BY confidence DESC, parcel_uid
     LIMIT 1
 ) AS lies ON true

@@ -24,7 +24,8 @@ at_address AS (
     SELECT address.parcel_uid, avg(hazard.depth_ft) AS depth_ft, max(hazard.layer_version) AS layer_version
     FROM published.address_hazards AS hazard
     JOIN published.addresses AS address USING (address_uid)
-    WHERE hazard.cousub_fips = %(town)s AND hazard.layer = 'depth-grid' AND hazard.coverage = 'mapped'
+    WHERE hazard.cousub_fips = %(town)s AND address.cousub_fips = %(town)s AND hazard.layer = 'depth-grid'
+        AND hazard.coverage = 'mapped'
     GROUP BY address.parcel_uid
 ),
 over_parcel AS (
@@ -60,7 +61,8 @@ LEFT JOIN record AS main ON main.parcel_uid = parcel.parcel_uid AND main.place =
 LEFT JOIN replacement ON replacement.parcel_uid = parcel.parcel_uid
 LEFT JOIN at_address ON at_address.parcel_uid = parcel.parcel_uid
 LEFT JOIN over_parcel ON over_parcel.parcel_uid = parcel.parcel_uid
-LEFT JOIN published.parcel_hazards AS zone ON zone.parcel_uid = parcel.parcel_uid AND zone.layer = 'flood-zones'
+LEFT JOIN published.parcel_hazards AS zone
+    ON zone.parcel_uid = parcel.parcel_uid AND zone.cousub_fips = %(town)s AND zone.layer = 'flood-zones'
 WHERE parcel.cousub_fips = %(town)s AND parcel.counts_here AND parcel.assessment_count > 0
     AND (
         parcel.appraised_building_usd > 0

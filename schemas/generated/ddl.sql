@@ -20,8 +20,8 @@ COMMENT ON TABLE statewide.planning_region IS 'One of the nine planning regions,
 COMMENT ON COLUMN statewide.planning_region.planning_region_fips IS 'Census code of the region as a county equivalent.';
 COMMENT ON COLUMN statewide.planning_region.planning_region_name IS 'Name of the region as the Census gives it.';
 COMMENT ON COLUMN statewide.planning_region.town_count IS 'How many of the 169 towns lie in the region.';
-CREATE INDEX IF NOT EXISTS planning_region_geom_idx ON statewide.planning_region USING gist (geom);
-CREATE INDEX IF NOT EXISTS planning_region_geom_lonlat_idx ON statewide.planning_region USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS planning_region_geom_idx ON statewide.planning_region USING spgist (geom);
+CREATE INDEX IF NOT EXISTS planning_region_geom_lonlat_idx ON statewide.planning_region USING spgist (geom_lonlat);
 
 -- Town
 CREATE TABLE IF NOT EXISTS statewide.municipality (
@@ -67,8 +67,8 @@ DO $$ BEGIN
 EXCEPTION WHEN duplicate_object THEN NULL;
 END $$;
 CREATE INDEX IF NOT EXISTS municipality_town_name_idx ON statewide.municipality (town_name);
-CREATE INDEX IF NOT EXISTS municipality_geom_idx ON statewide.municipality USING gist (geom);
-CREATE INDEX IF NOT EXISTS municipality_geom_lonlat_idx ON statewide.municipality USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS municipality_geom_idx ON statewide.municipality USING spgist (geom);
+CREATE INDEX IF NOT EXISTS municipality_geom_lonlat_idx ON statewide.municipality USING spgist (geom_lonlat);
 
 -- Address point
 CREATE TABLE IF NOT EXISTS addresses.address_point (
@@ -256,7 +256,7 @@ COMMENT ON COLUMN addresses.address_point.attribute_hash IS 'MD5 over the delive
 COMMENT ON COLUMN addresses.address_point.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN addresses.address_point.valid_from IS 'When this version was published.';
 CREATE INDEX IF NOT EXISTS address_point_cousub_fips_address_uid_idx ON addresses.address_point (cousub_fips, address_uid);
-CREATE INDEX IF NOT EXISTS address_point_geom_lonlat_idx ON addresses.address_point USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS address_point_geom_lonlat_idx ON addresses.address_point USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS addresses.address_point_history (
     address_uid uuid,
     cousub_fips text,
@@ -605,9 +605,7 @@ COMMENT ON COLUMN addresses.address_parcel.is_best IS 'True on exactly one link 
 COMMENT ON COLUMN addresses.address_parcel.address_submission_id IS 'The delivery that wrote the version of the address with which the link was made.';
 COMMENT ON COLUMN addresses.address_parcel.parcel_submission_id IS 'The delivery that wrote the version of the parcel with which the link was made.';
 COMMENT ON COLUMN addresses.address_parcel.linked_at IS 'When the pair was linked. Its evidence may have changed since.';
-CREATE INDEX IF NOT EXISTS address_parcel_cousub_fips_idx ON addresses.address_parcel (cousub_fips);
-CREATE INDEX IF NOT EXISTS address_parcel_address_uid_idx ON addresses.address_parcel (address_uid);
-CREATE INDEX IF NOT EXISTS address_parcel_parcel_uid_idx ON addresses.address_parcel (parcel_uid);
+CREATE INDEX IF NOT EXISTS address_parcel_cousub_fips_address_uid_idx ON addresses.address_parcel (cousub_fips, address_uid);
 
 -- Ended link of an address and a parcel
 CREATE TABLE IF NOT EXISTS addresses.address_parcel_ended (
@@ -1205,8 +1203,8 @@ COMMENT ON COLUMN cadastral.assessment_place.cousub_fips IS 'Five-digit Census c
 COMMENT ON COLUMN cadastral.assessment_place.parcel_shape_hash IS 'Which shape of the parcel the point was made from.';
 CREATE INDEX IF NOT EXISTS assessment_place_cousub_fips_idx ON cadastral.assessment_place (cousub_fips);
 CREATE INDEX IF NOT EXISTS assessment_place_parcel_uid_idx ON cadastral.assessment_place (parcel_uid);
-CREATE INDEX IF NOT EXISTS assessment_place_geom_idx ON cadastral.assessment_place USING gist (geom);
-CREATE INDEX IF NOT EXISTS assessment_place_geom_lonlat_idx ON cadastral.assessment_place USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS assessment_place_geom_idx ON cadastral.assessment_place USING spgist (geom);
+CREATE INDEX IF NOT EXISTS assessment_place_geom_lonlat_idx ON cadastral.assessment_place USING spgist (geom_lonlat);
 
 -- Critical facility
 CREATE TABLE IF NOT EXISTS resilience.critical_facility (
@@ -1268,8 +1266,8 @@ COMMENT ON COLUMN resilience.critical_facility.attribute_hash IS 'MD5 over the d
 COMMENT ON COLUMN resilience.critical_facility.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN resilience.critical_facility.valid_from IS 'When this version was published.';
 CREATE INDEX IF NOT EXISTS critical_facility_lifeline_idx ON resilience.critical_facility (lifeline);
-CREATE INDEX IF NOT EXISTS critical_facility_geom_idx ON resilience.critical_facility USING gist (geom);
-CREATE INDEX IF NOT EXISTS critical_facility_geom_lonlat_idx ON resilience.critical_facility USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS critical_facility_geom_idx ON resilience.critical_facility USING spgist (geom);
+CREATE INDEX IF NOT EXISTS critical_facility_geom_lonlat_idx ON resilience.critical_facility USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS resilience.critical_facility_history (
     critical_facility_uid uuid,
     layer_version text,
@@ -1371,8 +1369,8 @@ COMMENT ON COLUMN resilience.evacuation_zone.attribute_hash IS 'MD5 over the del
 COMMENT ON COLUMN resilience.evacuation_zone.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN resilience.evacuation_zone.valid_from IS 'When this version was published.';
 CREATE INDEX IF NOT EXISTS evacuation_zone_zone_class_idx ON resilience.evacuation_zone (zone_class);
-CREATE INDEX IF NOT EXISTS evacuation_zone_geom_idx ON resilience.evacuation_zone USING gist (geom);
-CREATE INDEX IF NOT EXISTS evacuation_zone_geom_lonlat_idx ON resilience.evacuation_zone USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS evacuation_zone_geom_idx ON resilience.evacuation_zone USING spgist (geom);
+CREATE INDEX IF NOT EXISTS evacuation_zone_geom_lonlat_idx ON resilience.evacuation_zone USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS resilience.evacuation_zone_history (
     evacuation_zone_uid uuid,
     layer_version text,
@@ -1469,8 +1467,8 @@ COMMENT ON COLUMN resilience.extreme_heat.attribute_hash IS 'MD5 over the delive
 COMMENT ON COLUMN resilience.extreme_heat.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN resilience.extreme_heat.valid_from IS 'When this version was published.';
 CREATE INDEX IF NOT EXISTS extreme_heat_zone_class_idx ON resilience.extreme_heat (zone_class);
-CREATE INDEX IF NOT EXISTS extreme_heat_geom_idx ON resilience.extreme_heat USING gist (geom);
-CREATE INDEX IF NOT EXISTS extreme_heat_geom_lonlat_idx ON resilience.extreme_heat USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS extreme_heat_geom_idx ON resilience.extreme_heat USING spgist (geom);
+CREATE INDEX IF NOT EXISTS extreme_heat_geom_lonlat_idx ON resilience.extreme_heat USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS resilience.extreme_heat_history (
     extreme_heat_uid uuid,
     layer_version text,
@@ -1620,8 +1618,8 @@ COMMENT ON COLUMN resilience.flood_zone.attribute_hash IS 'MD5 over the delivere
 COMMENT ON COLUMN resilience.flood_zone.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN resilience.flood_zone.valid_from IS 'When this version was published.';
 CREATE INDEX IF NOT EXISTS flood_zone_zone_class_idx ON resilience.flood_zone (zone_class);
-CREATE INDEX IF NOT EXISTS flood_zone_geom_idx ON resilience.flood_zone USING gist (geom);
-CREATE INDEX IF NOT EXISTS flood_zone_geom_lonlat_idx ON resilience.flood_zone USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS flood_zone_geom_idx ON resilience.flood_zone USING spgist (geom);
+CREATE INDEX IF NOT EXISTS flood_zone_geom_lonlat_idx ON resilience.flood_zone USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS resilience.flood_zone_history (
     flood_zone_uid uuid,
     layer_version text,
@@ -1773,8 +1771,8 @@ DO $$ BEGIN
 EXCEPTION WHEN duplicate_object THEN NULL;
 END $$;
 CREATE INDEX IF NOT EXISTS hazard_coverage_layer_load_id_idx ON resilience.hazard_coverage (layer_load_id);
-CREATE INDEX IF NOT EXISTS hazard_coverage_geom_idx ON resilience.hazard_coverage USING gist (geom);
-CREATE INDEX IF NOT EXISTS hazard_coverage_geom_lonlat_idx ON resilience.hazard_coverage USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS hazard_coverage_geom_idx ON resilience.hazard_coverage USING spgist (geom);
+CREATE INDEX IF NOT EXISTS hazard_coverage_geom_lonlat_idx ON resilience.hazard_coverage USING spgist (geom_lonlat);
 
 -- Aerial picture
 CREATE TABLE IF NOT EXISTS resilience.imagery (
@@ -1852,8 +1850,8 @@ COMMENT ON COLUMN resilience.imagery.delivered_state IS 'Size and time of change
 COMMENT ON COLUMN resilience.imagery.added_at IS 'When it was registered.';
 CREATE INDEX IF NOT EXISTS imagery_program_imagery_uid_idx ON resilience.imagery (program, imagery_uid);
 CREATE INDEX IF NOT EXISTS imagery_file_path_idx ON resilience.imagery (file_path);
-CREATE INDEX IF NOT EXISTS imagery_geom_idx ON resilience.imagery USING gist (geom);
-CREATE INDEX IF NOT EXISTS imagery_geom_lonlat_idx ON resilience.imagery USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS imagery_geom_idx ON resilience.imagery USING spgist (geom);
+CREATE INDEX IF NOT EXISTS imagery_geom_lonlat_idx ON resilience.imagery USING spgist (geom_lonlat);
 
 -- Parcel
 CREATE TABLE IF NOT EXISTS cadastral.parcel (
@@ -1938,8 +1936,8 @@ COMMENT ON COLUMN cadastral.parcel.valid_from IS 'When this version was publishe
 CREATE INDEX IF NOT EXISTS parcel_cousub_fips_parcel_uid_idx ON cadastral.parcel (cousub_fips, parcel_uid);
 CREATE INDEX IF NOT EXISTS parcel_cama_link_normalized_idx ON cadastral.parcel (cama_link_normalized);
 CREATE INDEX IF NOT EXISTS parcel_parcel_id_normalized_idx ON cadastral.parcel (parcel_id_normalized);
-CREATE INDEX IF NOT EXISTS parcel_geom_idx ON cadastral.parcel USING gist (geom);
-CREATE INDEX IF NOT EXISTS parcel_geom_lonlat_idx ON cadastral.parcel USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS parcel_geom_idx ON cadastral.parcel USING spgist (geom);
+CREATE INDEX IF NOT EXISTS parcel_geom_lonlat_idx ON cadastral.parcel USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS cadastral.parcel_history (
     parcel_uid uuid,
     cousub_fips text,
@@ -2303,8 +2301,8 @@ COMMENT ON COLUMN resilience.sea_level_rise.attribute_hash IS 'MD5 over the deli
 COMMENT ON COLUMN resilience.sea_level_rise.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN resilience.sea_level_rise.valid_from IS 'When this version was published.';
 CREATE INDEX IF NOT EXISTS sea_level_rise_zone_class_idx ON resilience.sea_level_rise (zone_class);
-CREATE INDEX IF NOT EXISTS sea_level_rise_geom_idx ON resilience.sea_level_rise USING gist (geom);
-CREATE INDEX IF NOT EXISTS sea_level_rise_geom_lonlat_idx ON resilience.sea_level_rise USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS sea_level_rise_geom_idx ON resilience.sea_level_rise USING spgist (geom);
+CREATE INDEX IF NOT EXISTS sea_level_rise_geom_lonlat_idx ON resilience.sea_level_rise USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS resilience.sea_level_rise_history (
     sea_level_rise_uid uuid,
     layer_version text,
@@ -2523,8 +2521,8 @@ COMMENT ON COLUMN resilience.storm_surge.attribute_hash IS 'MD5 over the deliver
 COMMENT ON COLUMN resilience.storm_surge.shape_hash IS 'MD5 over the shape of the row.';
 COMMENT ON COLUMN resilience.storm_surge.valid_from IS 'When this version was published.';
 CREATE INDEX IF NOT EXISTS storm_surge_zone_class_idx ON resilience.storm_surge (zone_class);
-CREATE INDEX IF NOT EXISTS storm_surge_geom_idx ON resilience.storm_surge USING gist (geom);
-CREATE INDEX IF NOT EXISTS storm_surge_geom_lonlat_idx ON resilience.storm_surge USING gist (geom_lonlat);
+CREATE INDEX IF NOT EXISTS storm_surge_geom_idx ON resilience.storm_surge USING spgist (geom);
+CREATE INDEX IF NOT EXISTS storm_surge_geom_lonlat_idx ON resilience.storm_surge USING spgist (geom_lonlat);
 CREATE TABLE IF NOT EXISTS resilience.storm_surge_history (
     storm_surge_uid uuid,
     layer_version text,

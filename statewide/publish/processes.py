@@ -45,7 +45,8 @@ async def _execute(request: Request) -> Response:
         return problem(400, "InvalidParameterValue", str(error))
     except StatewideError as error:
         return problem(503, "ServerBusy", str(error))
-    return Response(json.dumps(answer, ensure_ascii=False), media_type=media_type)
+    body = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+    return Response(body, media_type=media_type)
 
 
 @functools.cache

@@ -164,9 +164,8 @@ class _Api:
     async def tile(self, request: Request, table: Table) -> Response | ASGIApp:
         if request.query_params.get("f", "mvt") not in ("mvt", "pbf"):
             return problem(400, "InvalidParameterValue", "f: a tile comes as mvt only.")
-        names = ("tileset", "zoom", "row", "col")
-        where = (request.path_params[name] for name in names)
-        tile = await run_in_threadpool(read_tile, table, *where, chosen=request.query_params)
+        tileset, zoom, row, col = (request.path_params[name] for name in ("tileset", "zoom", "row", "col"))
+        tile = await run_in_threadpool(read_tile, table, tileset, zoom, row, col, request.query_params)
         if tile is None:
             return problem(404, "NotFound", "There is no such tile.")
         headers = {"Cache-Control": f"public, max-age={TILE_SECONDS}"}

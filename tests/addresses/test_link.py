@@ -77,18 +77,31 @@ class World:
             [uid, submission],
         )
         if became:
-            self.connection.execute(
-                "INSERT INTO statewide.submission (submission_id, dataset, cousub_fips, year, file_name, file_sha256,"
-                " received_at, outcome, summary, standard_version, software_version)"
-                " VALUES (%s, 'parcel', %s, 2025, 'x', 'x', now(), 'published', '{}', '1', '1')",
-                [submission, TOWN],
-            )
+            self._submit(submission, "parcel")
             self.connection.execute(
                 "INSERT INTO statewide.lineage (dataset, cousub_fips, submission_id, kind, from_uid)"
                 " VALUES ('parcel', %s, %s, %s, %s)",
                 [TOWN, submission, became, uid],
             )
         return submission
+
+    def publish(self) -> None:
+        """Note that the address points are live."""
+        submission = str(uuid.uuid4())
+        self._submit(submission, "address_point")
+        self.connection.execute(
+            "INSERT INTO statewide.publication (cousub_fips, dataset, publication_id, submission_id, year,"
+            " rows_published, rows_held, published_at) VALUES (%s, 'address_point', %s, %s, 2025, 1, 0, now())",
+            [TOWN, submission, submission],
+        )
+
+    def _submit(self, submission: str, dataset: str) -> None:
+        self.connection.execute(
+            "INSERT INTO statewide.submission (submission_id, dataset, cousub_fips, year, file_name, file_sha256,"
+            " received_at, outcome, summary, standard_version, software_version)"
+            " VALUES (%s, %s, %s, 2025, 'x', 'x', now(), 'published', '{}', '1', '1')",
+            [submission, dataset, TOWN],
+        )
 
     def link(self, *, full: bool = False) -> Any:
         return link_town(self.connection, load_standard(), TOWN, full=full)
@@ -568,6 +581,7 @@ def test_the_commands_link_and_write_the_lists(
     lasting: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
     _with_values(lasting)
+    lasting.publish()
     lasting.connection.commit()
     monkeypatch.setenv("STATEWIDE_HOME", str(settings.home))
     monkeypatch.setenv("STATEWIDE_DATABASE_URL", settings.database_url or "")

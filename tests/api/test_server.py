@@ -190,6 +190,12 @@ def test_the_map_has_what_it_needs_on_this_server(client: TestClient) -> None:
         "addresses",
         "flood-zones",
         "parcel-hazards",
+        "sea-level-rise",
+        "storm-surge",
+        "evacuation-zones",
+        "extreme-heat",
+        "critical-facilities",
+        "imagery",
     }
     classes = config["collections"]["flood-zones"]["fields"]["zone_class"]["codes"]
     assert all(code["color"] for code in classes.values())

@@ -159,6 +159,42 @@ def test_the_change_report_says_what_changed_and_why(year: Year, tmp_path: Path)
         assert len(list(csv.DictReader(file))) == report["changes"]
 
 
+def test_another_version_is_computed_only_where_it_differs(year: Year) -> None:
+    streets = alder_streets()
+    year.parcels(streets)
+    year.addresses(addresses_of(streets))
+    # A strip of zones for each row of lots; the second version moves one boundary and renames one zone.
+    strips = [zone(box(0, 200 * row, 1500, 200 * row + 200), "AE", "", STATIC_BFE=10.0 + row) for row in range(8)]
+    year.map(strips, "v1")
+    year.run("overlay")
+    first = {row["parcel_id"]: row for row in year.answers("parcel_hazards")}
+    moved = strips.copy()
+    moved[1] = zone(box(0, 200, 1500, 450), "AE", "", STATIC_BFE=11.0)
+    moved[2] = zone(box(0, 450, 1500, 600), "AE", "", STATIC_BFE=12.0)
+    moved[5] = zone(box(0, 1000, 1500, 1200), "AE", "FLOODWAY", STATIC_BFE=15.0)
+    year.map(moved, "v2")
+    done = year.run("overlay")["layers"]["flood-zones"]
+    second = {row["parcel_id"]: row for row in year.answers("parcel_hazards")}
+    assert counts(list(second.values()), "layer_version") == {"v2": 64}
+    again = {key for key, row in second.items() if row["computed_at"] != first[key]["computed_at"]}
+    # Rows 3 and 6 lie in other zones now; of their neighbours those are asked again that a changed edge reaches.
+    rows = Counter(key.split("-")[0] for key in again)
+    assert (rows["3"], rows["6"]) == (8, 8)
+    assert set(rows) <= set("1234567")
+    assert done["taken_over"] == (64 - len(again)) + done["addresses"]["unchanged"]
+    assert done["addresses"] == {"computed": 8, "unchanged": 56}
+    assert second["3-1"]["area_by_class"] == pytest.approx({"one_percent": 40_000}, abs=0.1)
+    assert (second["3-1"]["static_bfe_ft"], first["3-1"]["static_bfe_ft"]) == (12, 12)
+    floodway = {key for key, row in second.items() if row["worst_class"] == "floodway" and row["hazard_share_pct"] > 1}
+    assert floodway >= {f"6-{at}" for at in range(1, 9)}
+    year.run("overlay", "--full")
+    whole = {row["parcel_id"]: row for row in year.answers("parcel_hazards")}
+    kept = ("area_by_class", "worst_class", "worst_zone", "static_bfe_ft", "layer_version")
+    assert [[whole[key][name] for name in kept] for key in whole] == [
+        [second[key][name] for name in kept] for key in whole
+    ]
+
+
 def test_both_sides_change_at_once_and_readers_never_see_a_mixture(year: Year) -> None:
     streets = alder_streets()
     year.parcels(streets)

@@ -21,6 +21,7 @@ from resilience.loss_commands import loss
 from resilience.structures import Known, read_structures, structures_of_file
 from statewide.errors import BadArgument, UnreadableDelivery
 from statewide.standard import load_standard
+from tests.resilience.depth_grids import write_grid
 
 HAZUS = load_hazus()
 FAST = "FltyId,Longitude,Latitude,Occ,NumStories,FoundationType,FirstFloorHt,Cost,ContentCost,flC"
@@ -261,26 +262,10 @@ def run() -> Callable[..., dict[str, Any]]:
     return go
 
 
-def write_grid(path: Path, west: float, north: float, **tags: str) -> Path:
+def three_cells(path: Path, **tags: str) -> Path:
     """A grid of 3 × 1 cells of 100 ft in EPSG:6434: 3 feet deep, dry, and without data."""
-    import rasterio
-    from rasterio.transform import from_origin
-
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        width=3,
-        height=1,
-        count=1,
-        dtype="float32",
-        nodata=-9999.0,
-        crs="EPSG:6434",
-        transform=from_origin(west, north, 100, 100),
-    ) as file:
-        file.write(np.array([[[3.0, 0.0, -9999.0]]], np.float32))
-        file.update_tags(**tags)
-    return path
+    cells = np.array([[3.0, 0.0, -9999.0]], np.float32)
+    return write_grid(path, cells, cell=100.0, corner=(950_000, 600_100), tags=tags)
 
 
 def degrees(x: float, y: float) -> str:
@@ -291,7 +276,7 @@ def degrees(x: float, y: float) -> str:
 
 
 def test_a_file_of_structures_on_a_depth_grid(tmp_path: Path, run: Callable[..., dict[str, Any]]) -> None:
-    grid = write_grid(tmp_path / "grid.tif", 950_000, 600_100, units="feet")
+    grid = three_cells(tmp_path / "grid.tif", units="feet")
     places = [degrees(950_000 + 50 + 100 * column, 600_050) for column in range(3)]
     lines = [f"{place},{at},RES1,1,7,1,100000,," for place, at in enumerate(places)]
     structures = tmp_path / "structures.csv"
@@ -299,7 +284,7 @@ def test_a_file_of_structures_on_a_depth_grid(tmp_path: Path, run: Callable[...,
     result = run("--structures", structures, "--depth-grid", grid, "--output", tmp_path / "losses.csv")
     assert (result["with_loss"], result["dry"], result["unknown"]) == (1, 1, 2)
     assert result["building_loss_usd"] == 32_000.0
-    assert result["findings"][0]["code"] == "GRID_DATUM_MISSING"
+    assert result["findings"] == []  # depths are measured from the ground, so no vertical datum is asked for
     written = pyarrow.csv.read_csv(tmp_path / "losses.csv").to_pylist()
     assert [row["outcome"] for row in written] == ["loss", "dry", "not_mapped", "not_mapped"]
     assert [row["building_loss_usd"] for row in written] == [32_000, 0, None, None]
@@ -313,7 +298,7 @@ def test_a_file_of_structures_on_a_depth_grid(tmp_path: Path, run: Callable[...,
 def test_a_grid_that_reaches_no_structure_is_not_mapped_and_a_finding(
     tmp_path: Path, run: Callable[..., dict[str, Any]]
 ) -> None:
-    grid = write_grid(tmp_path / "grid.tif", 950_000, 600_100, units="feet", vertical_datum="NAVD88")
+    grid = three_cells(tmp_path / "grid.tif", units="feet", vertical_datum="NAVD88")
     structures = tmp_path / "structures.csv"
     lines = [f"{i},{degrees(900_000 + 100 * i, 700_000)},RES1,1,7,1,100000,," for i in range(5)]
     structures.write_text("\n".join([FAST, *lines]))
@@ -325,10 +310,23 @@ def test_a_grid_that_reaches_no_structure_is_not_mapped_and_a_finding(
     assert "grid.tif says of none of the 5 structures" in finding["sentence"]
 
 
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["Inundation", "Surge"])
+def test_a_grid_of_galveston_says_nothing_of_connecticut(
+    shared_data: Path, tmp_path: Path, run: Callable[..., dict[str, Any]], name: str
+) -> None:
+    grid = shared_data / f"incore-coastal-rasters/tests/data/{name}_Raster.tif"
+    structures = tmp_path / "structures.csv"
+    structures.write_text("\n".join([FAST, *(f"{i},-72.{i},41.3,RES1,1,7,1,100000,," for i in range(9))]))
+    result = run("--structures", structures, "--depth-grid", grid, "--units", "m")
+    assert (result["unknown_because"]["not_mapped"], result["dry"]) == (9, 0)
+    assert [finding["code"] for finding in result["findings"]] == ["GRID_OUTSIDE_STATE", "LOSS_NOT_MAPPED"]
+
+
 def test_what_cannot_be_estimated_is_refused_in_one_sentence(
     tmp_path: Path, run: Callable[..., dict[str, Any]]
 ) -> None:
-    grid = write_grid(tmp_path / "grid.tif", 950_000, 600_100)
+    grid = three_cells(tmp_path / "grid.tif")
     structures = tmp_path / "structures.csv"
     structures.write_text(f"{FAST}\n1,-72,41,RES1,1,7,1,100000,,")
     with pytest.raises(BadArgument, match="does not say in which unit"):
@@ -342,6 +340,11 @@ def test_what_cannot_be_estimated_is_refused_in_one_sentence(
         run("--structures", structures, "--town", "Alder")
     with pytest.raises(BadArgument, match="goes with --structures"):
         run("--depth-grid", grid)
+    structures.write_text(f"{FAST}\n1,950050,600050,RES1,1,7,1,100000,,")
+    with pytest.raises(BadArgument, match="must be in degrees"):
+        run("--structures", structures, "--depth-grid", grid, "--units", "feet")
+    with pytest.raises(BadArgument, match=r"format of losses\.xyz"):
+        run("--structures", structures, "--depth-grid", grid, "--output", tmp_path / "losses.xyz")
     structures.write_text("name,height\nshed,3\n")
     with pytest.raises(UnreadableDelivery, match=r"no column structure_id \(also called: FltyId"):
         run("--structures", structures, "--depth-grid", grid)

@@ -82,7 +82,7 @@ def test_areas_contacts_and_overlaps_are_those_of_geos(
     found = overlay(array_of(*parcels), index)
     assert geos_overlay.largest_difference(array_of(*parcels), rest, classes, pairs(found)) < 0.01
     assert index.overlap_sqft == pytest.approx({code: sqft for (_, code), sqft in taken.items()}, abs=0.01)
-    assert not index.repaired.why
+    assert not index.repaired.repaired.any()
 
 
 @settings(max_examples=60, deadline=None)
@@ -317,6 +317,9 @@ def test_slivers_spikes_and_corners_on_the_grid_are_no_special_cases(cell_ft: fl
     shapes += [shapely.transform(shape, lambda xy: 8 - xy) for shape in shapes]
     for polygon in shapes:
         index = index_layer(array_of(polygon), np.array([1]), cell_ft=cell_ft)
-        assert geos_overlay.largest_difference(
-            array_of(*shapes), array_of(polygon), np.array([1]), pairs(overlay(array_of(*shapes), index))
-        ) < 1e-5
+        assert (
+            geos_overlay.largest_difference(
+                array_of(*shapes), array_of(polygon), np.array([1]), pairs(overlay(array_of(*shapes), index))
+            )
+            < 1e-5
+        )

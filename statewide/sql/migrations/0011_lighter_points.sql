@@ -1,3 +1,4 @@
+-- What address points, their links and parcels paid for and nobody asked.
 -- Boxes in metres of Web Mercator are looked up in degrees, which they are by a formula; address points are looked up by
 -- their town and in degrees alone. Whether the town of a row is in the register is asked of its publication.
 DO $$
@@ -14,3 +15,6 @@ END $$;
 ALTER TABLE IF EXISTS addresses.address_point DROP CONSTRAINT IF EXISTS address_point_cousub_fips_fkey;
 ALTER TABLE IF EXISTS cadastral.parcel DROP CONSTRAINT IF EXISTS parcel_cousub_fips_fkey;
 ALTER TABLE IF EXISTS cadastral.assessment DROP CONSTRAINT IF EXISTS assessment_cousub_fips_fkey;
+-- Links are looked up within their town.
+DROP INDEX IF EXISTS addresses.address_parcel_cousub_fips_idx, addresses.address_parcel_address_uid_idx,
+    addresses.address_parcel_parcel_uid_idx;
