@@ -53,7 +53,8 @@ _METADATA: dict[str, Any] = {
                 "A GeoJSON feature collection. score is 1 where everything that was typed is answered; kind is "
                 "address, parcel, street (no number was typed: the point is one of its places) or town; matched, "
                 "similar and unmatched name the parts of the text; places says how many share the number, such as "
-                "flats. hint says what to do where there is nothing."
+                "flats; lifecycle (Potential, Proposed, Retired) stands where an address is not in use. "
+                "hint says what to do where there is nothing."
             ),
             "schema": {"type": "object", "contentMediaType": GEOJSON},
         }

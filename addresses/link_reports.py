@@ -19,7 +19,7 @@ from statewide.database import Connection, read_sql
 from statewide.ddl import LONLAT_SRID
 from statewide.export import GEOMETRY, Format, Layer, write_layer
 from statewide.geometry import published_shapes
-from statewide.standard import Standard
+from statewide.standard import Standard, load_standard
 
 NO_ADDRESS = "no_address"
 _NUMBERS = ("distance_ft", "living_area_sqft", "appraised_building_usd")
@@ -50,8 +50,10 @@ def link_rates(connection: Connection, cousub_fips: str | None = None) -> list[d
 
 def conflicts(connection: Connection, cousub_fips: str) -> list[dict[str, Any]]:
     """What is odd between the addresses and the parcels of a town; `geometry` is a point as WKB, in the storage CRS."""
+    stages = load_standard().code_lists["lifecycle"].lookup()
+    values = {"town": cousub_fips, "retired": [word for word, stage in stages.items() if stage == "Retired"]}
     with connection.cursor(row_factory=dict_row, binary=True) as cursor:
-        return cursor.execute(read_sql("addresses", "link_conflicts"), {"town": cousub_fips}).fetchall()
+        return cursor.execute(read_sql("addresses", "link_conflicts"), values).fetchall()
 
 
 def conflict_counts(connection: Connection, cousub_fips: str, rows: Sequence[dict[str, Any]]) -> dict[str, int | None]:

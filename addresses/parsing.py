@@ -67,12 +67,17 @@ def parse_streets(standard: Standard, texts: pa.Array | pa.ChunkedArray, village
     return _parsed(standard, villages, texts, numbered=False)
 
 
-def label(parts: pa.Table) -> pa.Array:
-    """Number, street and unit in one line, as `36 Blinman Street Unit 1`; empty where there is no street."""
+def label(parts: pa.Table, *, within: bool = False) -> pa.Array:
+    """Number, street and unit in one line, as `36 Blinman Street Unit 1`; empty where there is no street.
+
+    Args:
+        within: with the building and the floor before the unit.
+    """
     column = {name: parts.column(name).combine_chunks() for name in parts.column_names}
     name = column["st_name"]
     street = [column[part] for part in STREET]
-    line = joined(house_number(column), *street, _unit(column))
+    inside = [_named(column["structure"], "Building"), _named(column["floor"], "Floor")] if within else []
+    line = joined(house_number(column), *street, *inside, _unit(column))
     return pc.if_else(pc.is_valid(name), line, pa.scalar(None, pa.string()))
 
 
@@ -175,7 +180,12 @@ def _unit(column: dict[str, pa.Array]) -> pa.Array:
     apart = joined(column["unitpretyp"], column["unitvalue"])
     unit = pc.if_else(pc.and_(pc.is_valid(column["unitpretyp"]), pc.not_equal(apart, "")), apart, column["unit"])
     unit = pc.coalesce(unit, column["unitvalue"])
-    return pc.replace_substring_regex(unit, _LONE_UNIT, r"Unit \1")
+    return _named(unit, "Unit")
+
+
+def _named(values: pa.Array, word: str) -> pa.Array:
+    """The values, bare numbers and letters with the word before them."""
+    return pc.replace_substring_regex(values, _LONE_UNIT, rf"{word} \1")
 
 
 def joined(*texts: pa.Array, between: str = " ") -> pa.Array:

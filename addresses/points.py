@@ -53,11 +53,13 @@ def identify(rows: Rows, town: Town, log: FindingLog) -> pa.Table:
     """Take addresses apart, add the platform's columns, withhold what may name a person, and check each row."""
     table = screen(log.standard, _in_parts(rows, log), rows.row_no, log, rows.crosswalk.mapping)
     parts = table.select([*NUMBER, *STREET, *UNIT])
-    labels = label(parts)
+    line = label(parts)
+    # Within one line, as it is compared, a building or a floor tells rows apart for who reads them.
+    labels = label(parts, within=True) if any_filled(parts, ("structure", "floor")).any() else line
     for name, values in {
         "cousub_fips": pa.repeat(pa.scalar(town.cousub_fips), len(table)),
         "address_label": labels,
-        "address_normalized": normalized(labels),
+        "address_normalized": normalized(line),
         "crs_assumed": pa.repeat(pa.scalar(rows.crs.how == "assumed"), len(table)),
     }.items():
         table = with_column(table, name, values)

@@ -40,9 +40,13 @@ _TOWN_WORDS, _TOWNS = 4, 6
 _STREETS, _STREETS_WITH_NEIGHBOURS = 300, 12
 _NEIGHBOURS = 4
 """Other numbers of a street that are shown at most."""
+_NOT_IN_USE = 0.95
+"""What an address that is gone or not there yet is worth of one in use: more than any other number."""
 _SAME_NUMBER = 0.9
 """A number that is answered this well is the one that was typed, but for a letter or for standing in a range."""
 
+_ACTIVE = "Active"
+"""Code of the list `lifecycle`; what says nothing is in use."""
 _WORD = re.compile(r"[^\s,;]+")
 _ZIP = re.compile(r"0\d{4}(-?\d{4})?")
 _STATE, _COUNTRY = {"CT", "CONN", "CONNECTICUT"}, {"US", "USA"}
@@ -64,7 +68,7 @@ def find(fetch: Fetch, text: str, town: str | None = None, limit: int = DEFAULT_
     Returns:
         A GeoJSON feature collection, with `hint` when nothing was found. A feature's `kind` is address, parcel, street
         (no number was typed; the point is that of a place in its middle) or town; `matched`, `similar` and `unmatched`
-        name the parts of the text.
+        name the parts of the text; `lifecycle` stands where the address is not in use.
 
     Raises:
         BadArgument: the text is empty or too long, the limit out of range, or the town not known.
@@ -485,6 +489,7 @@ def _candidate(
     post_code: str | None,
     longitude: float,
     latitude: float,
+    lifecycle: str | None,
 ) -> _Candidate:
     street, reading = place.street, place.street.reading
     number = place.number_answered
@@ -502,9 +507,14 @@ def _candidate(
     unit = f" Unit {place.unit}" if place.unit and place.kind == "parcel" else ""
     shown = address_label if address_label and reading.number is not None else f"{name}{unit}"
     kind = place.kind if reading.number is not None else "street"
-    more = {"collection": {"address": "addresses", "parcel": "parcels"}.get(kind), "parcel_id": parcel_id}
+    stage = _stages().get((lifecycle or "").strip().casefold(), _ACTIVE) if kind == "address" else _ACTIVE
+    more = {
+        "collection": {"address": "addresses", "parcel": "parcels"}.get(kind),
+        "parcel_id": parcel_id,
+        "lifecycle": None if stage == _ACTIVE else stage,
+    }
     return _Candidate(
-        score=_score(place, town_answered),
+        score=_score(place, town_answered) * (1.0 if stage == _ACTIVE else _NOT_IN_USE),
         kind=kind,
         town=street.town,
         label=f"{shown}, {names.town[street.town]}",
@@ -516,10 +526,19 @@ def _candidate(
     )
 
 
+@functools.cache
+def _stages() -> dict[str, str]:
+    return load_standard().code_lists["lifecycle"].lookup()
+
+
 def _one_of_house(candidates: list[_Candidate]) -> _Candidate:
-    """Of the places with one number, the point before the parcel, and the house before its units."""
-    best = min(candidates, key=lambda each: (each.kind != "address", -each.score, each.order))
-    alike = sum(each.kind == best.kind for each in candidates)
+    """Of the places with one number, what is in use, the point before the parcel, and the house before its units."""
+
+    def rank(each: _Candidate) -> tuple[bool, bool]:
+        return "lifecycle" in each.more, each.kind != "address"
+
+    best = min(candidates, key=lambda each: (*rank(each), -each.score, each.order))
+    alike = sum(rank(each) == rank(best) for each in candidates)
     return replace(best, more={**best.more, "places": alike}) if alike > 1 and best.kind != "street" else best
 
 

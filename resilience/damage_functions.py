@@ -217,11 +217,23 @@ def load_hazus() -> Hazus:
     Raises:
         LawError: a file of ``schemas/hazus`` breaks its own rules.
     """
-    folder = schemas_folder() / "hazus"
+    return read_hazus(schemas_folder() / "hazus")
+
+
+def read_hazus(folder: Traversable) -> Hazus:
+    """The functions in any folder of the same shape.
+
+    Raises:
+        LawError: as `load_hazus`.
+    """
     try:
         rules = Rules.model_validate(yaml.safe_load((folder / "rules.yml").read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
-        raise LawError(f"schemas/hazus/rules.yml: {error}") from error
+    except ValidationError as error:
+        detail = error.errors()[0]
+        where = ".".join(str(part) for part in detail["loc"])
+        raise LawError(f"schemas/hazus/rules.yml: {where}: {detail['msg']}.") from error
+    except yaml.YAMLError as error:
+        raise LawError(f"schemas/hazus/rules.yml: is not YAML: {error}") from error
     buildings = read_functions(folder / "structural.csv", rules.beyond_the_ends)
     contents = read_functions(folder / "contents.csv", rules.beyond_the_ends)
     return Hazus(buildings, contents, rules, _read_selection(folder / "selection.csv", rules, buildings, contents))
@@ -295,4 +307,8 @@ def _read_selection(path: Traversable, rules: Rules, buildings: DamageFunctions,
 
 def _places(text: str, names: tuple[str, ...]) -> list[int]:
     """Places of the names that stand in the text with blanks between them; of all for `any`."""
-    return list(range(len(names))) if text == "any" else [names.index(name) for name in text.split()]
+    if text == "any":
+        return list(range(len(names)))
+    if unknown := [name for name in text.split() if name not in names]:
+        raise ValueError(f"there is no {unknown[0]}.")
+    return [names.index(name) for name in text.split()]

@@ -1,4 +1,4 @@
-"""The flood map of ``statewide demo``: zones along the invented rivers and coast, in the shape of FEMA's NFHL.
+"""The hazards of ``statewide demo``, and its flood map: zones along rivers and coast in the shape of FEMA's NFHL.
 
 The bands are drawn in the plan of ``statewide.demo`` and cut against each other so that the zones share their
 boundaries and never overlap. One corner of the island lies outside the map's panels, so that *not mapped* is seen too.
@@ -21,11 +21,14 @@ from pyproj import Transformer
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
+from resilience.demo_layers import STUDY_AREA, write_facilities, write_layers
+from resilience.facilities import load_facilities
 from resilience.flood import LAYER
 from resilience.layer_sources import layer_source
+from resilience.layer_versions import live_version
 from resilience.layers import load_layer
 from resilience.overlay_run import overlay_layers
-from statewide.database import connect
+from statewide.database import Connection, connect
 from statewide.demo import CRS, DemoContext, Floats, Ground, River, World, ripple
 from statewide.standard import load_standard
 from statewide.workspace import workspace
@@ -35,7 +38,8 @@ FLOOD_CRS = "EPSG:4269"
 NOT_POPULATED = -9999.0
 
 ANOTHER_WORLD = dict.fromkeys(
-    ("LAYER_SHRUNK", "LAYER_CLASS_LOST", "LAYER_COVERAGE_LOST", "LAYER_STUDY_LOST"), "another invented world"
+    ("LAYER_SHRUNK", "LAYER_CLASS_LOST", "LAYER_COVERAGE_LOST", "LAYER_STUDY_LOST", "LAYER_CRS_DOUBTFUL"),
+    "another invented world",
 )
 """What a smaller world in the place of a larger one would be refused for."""
 
@@ -247,32 +251,59 @@ def _write(file: Path, layer: str, shapes: NDArray[np.object_], columns: dict[st
 
 
 def load(context: DemoContext) -> dict[str, object]:
-    """The flood map's part of the demo: write it and, unless only files are wanted, load it and overlay the parcels.
+    """The hazards' part of the demo: write the layers and, unless only files are wanted, load and overlay them.
 
-    A real flood map is never replaced by the invented one; then nothing is loaded, and the answer says so.
+    A real layer is never replaced by an invented one; then it is not loaded, and the answer says so.
     """
     zones, coverage = write_flood_map(context.world, context.folder)
+    files = write_layers(context.world, context.folder)
+    lists = write_facilities(context.world, context.folder)
     if context.settings is None:
-        return {"files": [zones.name, coverage.name]}
-    standard = load_standard()
-    version = f"{_VERSION}{hashlib.sha256(zones.read_bytes()).hexdigest()[:8]}"
+        listed = [file for _, file in lists.values()]
+        return {"files": [file.name for file in (zones, coverage, *files.values(), *listed)]}
+    study = files.pop(STUDY_AREA)
+    done: dict[str, object] = {}
     with workspace(context.settings.home) as work, connect(context.settings) as connection:
-        current = connection.execute(
-            "SELECT layer_version FROM resilience.hazard_layer_version WHERE layer = %s AND is_current", [LAYER]
-        ).fetchone()
-        if current and not current[0].startswith(_VERSION):
-            return {"outcome": "skipped", "why": f"The flood map {current[0]} is loaded and stays."}
-        loaded = load_layer(
-            connection,
-            standard,
-            layer_source(LAYER),
-            [zones],
-            version=version,
-            work=work,
-            coverage=[coverage],
-            effective_on=_EFFECTIVE_ON,
-            accept=ANOTHER_WORLD,
-            say=context.progress,
-        )
-        connection.commit()
-        return {"zones": loaded, "overlay": overlay_layers(context.settings, connection, say=context.progress)}
+        for layer, file, covered in [(LAYER, zones, coverage), *((name, file, study) for name, file in files.items())]:
+            done[layer] = _load_layer(context, connection, work, layer, file, covered)
+        for name, (belongs, file) in lists.items():
+            done[name] = load_facilities(
+                connection,
+                load_standard(),
+                file,
+                source_list=name,
+                version=_version(file),
+                work=work,
+                lifeline=belongs.lifeline,
+                component=belongs.component,
+                accept=ANOTHER_WORLD,
+                say=context.progress,
+            )
+            connection.commit()
+        return {"layers": done, "overlay": overlay_layers(context.settings, connection, say=context.progress)}
+
+
+def _load_layer(
+    context: DemoContext, connection: Connection, work: Path, layer: str, file: Path, coverage: Path
+) -> dict[str, object]:
+    current = live_version(connection, layer)
+    if current and not current.version.startswith(_VERSION):
+        return {"outcome": "skipped", "why": f"Version {current.version} of {layer} is loaded and stays."}
+    loaded = load_layer(
+        connection,
+        load_standard(),
+        layer_source(layer),
+        [file],
+        version=_version(file),
+        work=work,
+        coverage=[coverage],
+        effective_on=_EFFECTIVE_ON,
+        accept=ANOTHER_WORLD,
+        say=context.progress,
+    )
+    connection.commit()
+    return loaded
+
+
+def _version(file: Path) -> str:
+    return f"{_VERSION}{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"

@@ -8,7 +8,7 @@ apart from what the sea reaches. Names of facilities are invented from those of 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from shapely.geometry.base import BaseGeometry
 
 from statewide.demo import CRS, Floats, Ground, River, World, ripple
 
+STUDY_AREA = "study-area"
 STEPS_FT = tuple(step / 2 for step in range(13))
 _ALONG = 20  # feet between two corners of a shoreline
 _STRETCH = 2_500
@@ -123,10 +124,30 @@ def draw_study_area(world: World) -> Drawn:
     return Drawn(np.array([shapely.box(west - 500, south - 500, east + 500, north + 500)], dtype=object))
 
 
-def write_drawn(file: Path, layers: Mapping[str, Drawn]) -> Path:
-    """The layers as one GeoPackage; a file that is there already is kept."""
+def write_layers(world: World, folder: Path) -> dict[str, Path]:
+    """The file of each layer, and of what they cover. Files that are there already are kept."""
+    drawings: dict[str, tuple[str, Callable[[], Mapping[str, Drawn]]]] = {
+        "sea-level-rise": ("CT_slr_final_dist", lambda: draw_sea_level_rise(world)),
+        "storm-surge": ("CT_Hurricane_Surge_Inundation", lambda: {"Hurricane_Surge": draw_surge(world)}),
+        "evacuation-zones": ("CT_Evacuation_Zones", lambda: {"Evacuation_Zones": draw_evacuation_zones(world)}),
+        STUDY_AREA: ("coastal_study_area", lambda: {"study_area": draw_study_area(world)}),
+    }
+    return {layer: _write(folder / f"{name}.gpkg", draw) for layer, (name, draw) in drawings.items()}
+
+
+def write_facilities(world: World, folder: Path) -> dict[str, tuple[Facilities, Path]]:
+    """Each list and its file."""
+    return {
+        name: (listed, _write(folder / f"{name}.gpkg", lambda drawn=listed.drawn: {"facilities": drawn}))
+        for name, listed in draw_facilities(world).items()
+    }
+
+
+def _write(file: Path, draw: Callable[[], Mapping[str, Drawn]]) -> Path:
+    """The layers as one GeoPackage; what is there already is neither drawn nor written."""
     if file.exists():
         return file
+    layers = draw()
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".writing-") as scratch:
         written = Path(scratch) / file.name
         for name, drawn in layers.items():
@@ -176,11 +197,10 @@ def _hollows(world: World, share: float) -> BaseGeometry:
     norths = 640 + 60 * ripple(easts, 1_300, world.seed + 241)
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     radius = 20 + 90 * share
-    rings = [
-        ground.locate(east + 1.4 * radius * np.cos(angle), north + radius * np.sin(angle))
-        for east, north in zip(easts, norths, strict=True)
-    ]
-    return shapely.union_all([Polygon(ring) for ring in rings])
+    east = (easts[:, None] + 1.4 * radius * np.cos(angle)).ravel()
+    north = (norths[:, None] + radius * np.sin(angle)).ravel()
+    corners = _located(ground, east, north).reshape(len(easts), len(angle), 2)
+    return shapely.union_all(shapely.polygons(corners))
 
 
 def _between(ground: Ground, easts: Floats, south: Floats, north: Floats) -> BaseGeometry:

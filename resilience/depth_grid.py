@@ -7,6 +7,7 @@ lies. What is wrong with it is found by ``rasters``, what its cells mean to a pa
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import shutil
 import uuid
 from collections.abc import Callable
@@ -33,7 +34,7 @@ from statewide.findings import FindingLog, plain_share
 from statewide.geometry import Floats, Shapes
 from statewide.receiving import file_sha256
 from statewide.replace import begin_for_town
-from statewide.standard import Standard
+from statewide.standard import Standard, load_standard
 
 LAYER = "depth-grid"
 DRY = "dry"
@@ -201,7 +202,7 @@ def _keep(path: Path, sha256: str, work: Path, home: Path) -> None:
 
 @dataclass(frozen=True)
 class DepthGround:
-    """A version of the depth grid, ready to be asked."""
+    """A version of the depth grid, ready to be asked. Workers that it is sent to read the grid at the same path."""
 
     standard: Standard
     grid: Grid
@@ -209,19 +210,21 @@ class DepthGround:
     v_datum: str | None
     overlap_sqft: float = 0.0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process has the law for itself.
+        return _ground, (self.grid, self.studied, self.v_datum)
+
     def parcels(self, shapes: Shapes) -> dict[str, pa.Array]:
         """What is said of parcels, by column of the law. Shapes are valid polygons in the storage CRS."""
-        header, severity = self.standard.header, Severity.of(self.standard)
-        zones = self._zones(severity)
-        steps = [severity.value[zone.zone_class] for zone in zones[:-1]]
-        found = zonal(shapes, self.grid, crs=header.storage_crs, studied=self.studied, depths_ft=steps)
+        header = self.standard.header
+        found = zonal(shapes, self.grid, crs=header.storage_crs, studied=self.studied, depths_ft=self.steps)
         area = shapely.area(shapes)
         dry = found.mapped_share_pct - found.wet_share_pct
         sqft = np.nan_to_num(np.column_stack([found.wet_share_by_depth_pct, dry])) * area[:, None] / 100
         parcel, zone = np.nonzero(sqft > _NOISE_SQFT)
         answers = parcel_answers(
-            severity,
-            zones,
+            self.severity,
+            self.zones,
             Shares(parcel, zone, sqft[parcel, zone]),
             area,
             np.zeros(len(shapes)),
@@ -229,8 +232,7 @@ class DepthGround:
             header.area_tolerance_sqft,
         )
         deepest = np.where(np.array(answers["worst_class"]) == DRY, 0.0, found.max_ft)
-        centre = self._at(inner_points(shapes))
-        answers["centroid_class"] = self._classes(centre, zones)
+        answers["centroid_class"] = self._classes(self._depth_at(inner_points(shapes)))
         answers["v_datum"] = pa.array([self.v_datum] * len(shapes), pa.string())
         answers["depth_mean_ft"] = _numbers(found.mean_ft)
         answers["depth_max_ft"] = _numbers(deepest)
@@ -241,38 +243,49 @@ class DepthGround:
 
     def addresses(self, points: Shapes) -> dict[str, pa.Array]:
         """What is said of address points, by column of the law. Points are in the storage CRS."""
-        severity = Severity.of(self.standard)
-        zones = self._zones(severity)
-        depth = self._at(shapely.get_coordinates(points))
-        classes = self._classes(depth, zones)
+        depth = self._depth_at(shapely.get_coordinates(points))
+        classes = self._classes(depth)
         names = classes.to_pylist()
         mapped = ~np.isnan(depth)
         return {
             "zone_class": classes,
-            "zone_class_rank": pa.array([severity.rank.get(name) for name in names], pa.int32()),
-            "class_value": pa.array([severity.value.get(name) for name in names], pa.float64()),
+            "zone_class_rank": pa.array([self.severity.rank.get(name) for name in names], pa.int32()),
+            "class_value": pa.array([self.severity.value.get(name) for name in names], pa.float64()),
             "coverage": pa.array(np.where(mapped, "mapped", "not mapped").tolist(), pa.string()),
             "v_datum": pa.array([self.v_datum if known else None for known in mapped], pa.string()),
             "depth_ft": _numbers(depth),
         }
 
-    def _zones(self, severity: Severity) -> list[Zone]:
-        """The classes of wet places from the shallowest on, and dry."""
-        codes = [code for code in self.standard.code_lists["hazard_class"].of_layers((LAYER,)) if LAYER in code.layers]
-        wet = sorted((code for code in codes if code.value is not None), key=lambda code: code.value or 0.0)
-        return [Zone(code.code) for code in wet] + [Zone(DRY)]
+    @functools.cached_property
+    def severity(self) -> Severity:
+        """Ranks and numbers of the classes."""
+        return Severity.of(self.standard)
 
-    def _at(self, xy: Floats) -> Floats:
+    @functools.cached_property
+    def zones(self) -> list[Zone]:
+        """A place of each class: wet from the shallowest on, then dry."""
+        codes = [code for code in self.standard.code_lists["hazard_class"].codes if LAYER in code.layers]
+        wet = sorted((code.value, code.code) for code in codes if code.value is not None)
+        return [*(Zone(code) for _, code in wet), Zone(DRY)]
+
+    @functools.cached_property
+    def steps(self) -> list[float]:
+        """Depths in feet from which on the wet classes are."""
+        return [self.severity.value[zone.zone_class] for zone in self.zones[:-1]]
+
+    def _depth_at(self, xy: Floats) -> Floats:
         return depth_at(xy[:, 0], xy[:, 1], self.grid, crs=self.standard.header.storage_crs, studied=self.studied)
 
-    def _classes(self, depth: Floats, zones: list[Zone]) -> pa.Array:
+    def _classes(self, depth: Floats) -> pa.Array:
         """Class of each depth in feet; 0 is dry, NaN is not mapped."""
-        value = Severity.of(self.standard).value
-        steps = [value[zone.zone_class] for zone in zones[:-1]]
-        place: npt.NDArray[np.int64] = np.searchsorted(steps, depth, side="right") - 1
-        place[depth <= 0] = len(steps)
-        place[np.isnan(depth)] = len(steps) + 1
-        return pa.array([*(zone.zone_class for zone in zones), NOT_MAPPED], pa.string()).take(pa.array(place))
+        place: npt.NDArray[np.int64] = np.searchsorted(self.steps, depth, side="right") - 1
+        place[depth <= 0] = len(self.steps)
+        place[np.isnan(depth)] = len(self.steps) + 1
+        return pa.array([*(zone.zone_class for zone in self.zones), NOT_MAPPED], pa.string()).take(pa.array(place))
+
+
+def _ground(grid: Grid, studied: Shapes | None, v_datum: str | None) -> DepthGround:
+    return DepthGround(load_standard(), grid, studied, v_datum)
 
 
 def _numbers(values: Floats) -> pa.Array:

@@ -1,7 +1,7 @@
 """What a hazard exposes in an area: parcels, addresses, homes, value and facilities, with what is not known.
 
-One statement counts (`exposure_counts`), so that an answer is of one moment; here a question is read, the figures are put
-together, and the sentences are written. Only published views are asked, with the rights of the street.
+One statement counts (`exposure_counts`), so that an answer is of one moment; here a question is read, the figures are
+put together, and the sentences are written. Only published views are asked, with the rights of the street.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def expose(fetch: Fetch, question: Question) -> dict[str, Any]:
         DatabaseUnavailable: no answer, or not in time.
     """
     area = question.area
-    statement = sql.SQL("{}{}").format(counts(in_area=area.shape is not None), read_sql("resilience", "exposure_answer"))
+    statement = sql.SQL("{}{}").format(
+        counts(in_area=area.shape is not None), read_sql("resilience", "exposure_answer")
+    )
     values = parameters(towns=area.towns, area=area.wkb, layers=question.layers) | {
         "least_step": question.least_step,
         "total_kind": "up_to" if question.up_to else "any",
@@ -240,15 +242,21 @@ def _polygon(asked: object) -> BaseGeometry:
     if isinstance(asked, Mapping) and asked.get("type") == "Feature":
         asked = asked.get("geometry")
     if not isinstance(asked, Mapping) or asked.get("type") not in ("Polygon", "MultiPolygon"):
-        raise BadArgument("polygon: one GeoJSON Polygon or MultiPolygon is expected, in degrees of longitude and latitude.")
+        raise BadArgument(
+            "polygon: one GeoJSON Polygon or MultiPolygon is expected, in degrees of longitude and latitude."
+        )
     try:
         shape = shapely.force_2d(shapely.from_geojson(json.dumps(asked)))
     except (shapely.errors.GEOSException, ValueError, TypeError):
-        raise BadArgument("polygon: its coordinates cannot be read; a ring is a list of [longitude, latitude].") from None
+        raise BadArgument(
+            "polygon: its coordinates cannot be read; a ring is a list of [longitude, latitude]."
+        ) from None
     if shapely.get_num_coordinates(shape) > MAX_CORNERS:
         raise BadArgument(f"polygon: at most {MAX_CORNERS:,} corners.")
     if not shape.is_valid:
-        raise BadArgument(f"polygon: it crosses itself or is not closed ({shapely.is_valid_reason(shape)}); draw it again.")
+        raise BadArgument(
+            f"polygon: it crosses itself or is not closed ({shapely.is_valid_reason(shape)}); draw it again."
+        )
     if shape.is_empty or not _WORLD.covers(shape):
         raise BadArgument("polygon: its coordinates are not degrees of longitude and latitude.")
     return shape
@@ -307,11 +315,13 @@ class _Answer:
     def _method(self) -> dict[str, str]:
         share = self.question.min_share
         drawn = self.question.area.shape is not None
-        chosen = f"with at least {share:g} percent of their area in the class" if share else "that share any area with it"
+        chosen = (
+            f"with at least {share:g} percent of their area in the class" if share else "that share any area with it"
+        )
         return {
             "parcels_of_area": (
-                "Parcels that touch the drawn area, each whole; how many have their middle in it, or the asked share of "
-                "their land, stands beside."
+                "Parcels that touch the drawn area, each whole; how many have their middle in it, or the asked share "
+                "of their land, stands beside."
                 if drawn
                 else "Parcels on the towns' rolls. A lot on the rolls of two towns of the answer counts once."
             ),
@@ -319,18 +329,20 @@ class _Answer:
             "centroid_in": "Parcels with a point well inside of them in the class.",
             "share_at_least": f"Parcels with at least {share:g} percent of their area in the class.",
             "other_figures": (
-                f"Area, value and homes are those of parcels {chosen}. Area is the land in the class, of the whole parcel, "
-                "once where several rows have one shape. Value is that of the whole property, once where several parcels "
-                "have one assessment; never of the flooded part."
+                f"Area, value and homes are those of parcels {chosen}. Area is the land in the class, of the whole "
+                "parcel, once where several rows have one shape. Value is that of the whole property, once where "
+                "several parcels have one assessment; never of the flooded part."
             ),
             "classes": (
-                "alone: in this class; a parcel in two classes counts in both. up_to: in this class or one that is graver "
-                "or reached earlier; add nothing to it."
+                "alone: in this class; a parcel in two classes counts in both. up_to: in this class or one that is "
+                "graver or reached earlier; add nothing to it."
             ),
-            "addresses": "Address points by the class at the point. Points that are not shown to the public are not counted.",
+            "addresses": (
+                "Address points by the class at the point. Points that are not shown to the public are not counted."
+            ),
             "dwelling_units": (
-                "As assessors' records state them, to the nearest 5; 1 to 5 are not told, nor any of an area of fewer than "
-                "20 parcels or homes."
+                "As assessors' records state them, to the nearest 5; 1 to 5 are not told, nor any of an area of fewer "
+                "than 20 parcels or homes."
             ),
         }
 
@@ -340,11 +352,12 @@ class _Answer:
         places = class_places()[layer]
         source = load_sources().get(layer)
         titles = {code.code: code.label for code in load_standard().code_lists["hazard_layer"].codes}
-        classes = []
+        classes: list[dict[str, Any]] = []
         for place in places:
             alone = self._figures(layer, "alone", place.code.code)
             up = self._figures(layer, "up_to", place.code.code)
-            if up["parcels"]["any_touch"] or up["addresses"]["count"]:
+            shown = up if source and source.nested else alone
+            if shown["parcels"]["any_touch"] or shown["addresses"]["count"]:
                 classes.append(
                     {
                         "class": place.code.code,
@@ -564,19 +577,16 @@ class _Answer:
             layer=layer,
         )  # fmt: skip
         count = cover["parcels_partly_mapped"]
-        say(
-            "partly_mapped", count, of, f"{title} covers {count:,} of {of:,} parcels in part only.", layer=layer
-        )
+        say("partly_mapped", count, of, f"{title} covers {count:,} of {of:,} parcels in part only.", layer=layer)
         count = cover["parcels_with_unknown_land"]
         say(
             "unknown_land", count, of,
-            f"{cover['unknown_acres']:,.1f} acres on {count:,} parcels are not mapped, not studied or undetermined in {title}.",
+            f"{cover['unknown_acres']:,.1f} acres on {count:,} parcels are not mapped, not studied or undetermined"
+            f" in {title}.",
             layer=layer, acres=cover["unknown_acres"],
         )  # fmt: skip
         count = cover["parcels_without_answer"]
-        say(
-            "no_answer", count, of, f"{count:,} of {of:,} parcels have not been laid over {title} yet.", layer=layer
-        )
+        say("no_answer", count, of, f"{count:,} of {of:,} parcels have not been laid over {title} yet.", layer=layer)
         points = sum(n for (of_layer, _), n in self.at_addresses.items() if of_layer == layer)
         count = self.addresses - points
         say(
@@ -591,7 +601,8 @@ class _Answer:
         count = cover["parcels_in_sfha_without_elevation"]
         say(
             "no_flood_elevation", count, of,
-            f"{count:,} parcels lie in a special flood hazard area for which no base flood elevation is given.", layer=layer,
+            f"{count:,} parcels lie in a special flood hazard area for which no base flood elevation is given.",
+            layer=layer,
         )  # fmt: skip
         count = cover["answers_of_older_layer"]
         say(

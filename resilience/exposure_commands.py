@@ -1,15 +1,14 @@
-"""`statewide exposure`: what a hazard exposes in a town, a region, a drawn area or the whole State, as a page or JSON."""
+"""`statewide exposure`: what a hazard exposes in a town, region, drawn area or the whole State, as a page or JSON."""
 
 from __future__ import annotations
 
 import json as json_text
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from resilience.exposure import Fetch, expose, read_question
+from resilience.exposure import expose, read_question
 from statewide.console import emit, progress
 from statewide.database import API, connect
 from statewide.errors import BadArgument
@@ -32,7 +31,9 @@ def exposure(
     ] = None,
     state: Annotated[bool, typer.Option("--state", help="All towns.")] = False,
     layer: Annotated[list[str] | None, typer.Option(help="Hazard layer; may be given again. All if left out.")] = None,
-    min_share: Annotated[float, typer.Option(help="Percent of a parcel that must lie in the class: 0, 1, 5, 10, …")] = 0,
+    min_share: Annotated[
+        float, typer.Option(help="Percent of a parcel that must lie in the class: 0, 1, 5, 10, …")
+    ] = 0,
     min_class: Annotated[
         str | None,
         typer.Option("--class", help="With one layer: this class and graver or earlier ones.", show_default=False),
@@ -43,7 +44,9 @@ def exposure(
     ] = None,
     list_: Annotated[
         Path | None,
-        typer.Option("--list", help="Also write the parcels to this file: .geojson, .csv or .gpkg.", show_default=False),
+        typer.Option(
+            "--list", help="Also write the parcels to this file: .geojson, .csv or .gpkg.", show_default=False
+        ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")
@@ -117,8 +120,10 @@ def page(answer: dict[str, Any]) -> str:
     if facilities["count"]:
         lines += ["", f"Critical facilities: {facilities['count']:,}"]
         for each in facilities["by_lifeline"]:
-            hazards = ", ".join(f"{layer} {count:,}" for layer, count in each["in_hazard"].items()) or "none in a hazard"
-            lines.append(f"  {each['lifeline']:<28}{each['in_area']:>7,}  {hazards}")
+            hazards = (
+                ", ".join(f"{layer} {count:,}" for layer, count in each["in_hazard"].items()) or "none in a hazard"
+            )
+            lines.append(f"  {each['lifeline']:<28}{each['in_area']:>7,}  {hazards or 'none in a hazard'}")
     if answer["evacuation_zones"]:
         zones = "; ".join(
             f"{zone['label']}: {zone['parcels']:,} parcels, {zone['addresses']:,} addresses"

@@ -1,4 +1,4 @@
-"""What `exposure` counts: the statement that counts parcels, addresses and facilities by class, and counts kept per town.
+"""What `exposure` counts: the statement that counts parcels, addresses and facilities by class, and what is kept of it.
 
 Towns that were counted are added up, so that the whole State is answered in seconds. Triggers mark a town when anything
 that its counts rest on changes, in the same transaction; whoever asks before it is counted anew gets it counted live.
@@ -82,7 +82,11 @@ def parameters(
     """
     known = class_places()
     layers = list(known if layers is None else layers)
-    flat = [(layer, *place) for layer in layers for place in known[layer]]
+    flat = [
+        (layer, place.code, 10 * number + place.family, place.place)
+        for number, layer in enumerate(layers)
+        for place in known[layer]
+    ]
     return {
         "towns": None if towns is None else list(towns),
         "area": area,
@@ -92,15 +96,14 @@ def parameters(
         "class_codes": [code.code for _, code, _, _ in flat],
         "class_families": [family for _, _, family, _ in flat],
         "class_places": [place for _, _, _, place in flat],
+        "class_numbers": list(range(len(flat))),
         "calm_rank": Severity.of(load_standard()).rank[MINIMAL],
         "shares": list(SHARES),
         "use_counted": True,
     }
 
 
-def recount(
-    connection: Connection, town: Town | None = None, say: Callable[[str], None] = lambda _: None
-) -> list[str]:
+def recount(connection: Connection, town: Town | None = None, say: Callable[[str], None] = lambda _: None) -> list[str]:
     """Count every town with a delivery that is marked or was never counted, or one town; commits after each.
 
     Returns:
@@ -160,8 +163,9 @@ def worst_first() -> sql.Composed:
 _KEPT = ("exposure_stale", "exposure_town", "exposure_cell", "exposure_cover", "exposure_address", "exposure_facility")
 _SELECTED: dict[str, tuple[LiteralString, LiteralString]] = {
     "parcels": (
-        "published.exposure_parcels AS p CROSS JOIN (SELECT 100::double precision AS in_area_pct, true AS centre_inside)"
-        " AS inside WHERE p.cousub_fips IN (SELECT town FROM asked)",
+        "published.exposure_parcels AS p"
+        " CROSS JOIN (SELECT 100::double precision AS in_area_pct, true AS centre_inside) AS inside"
+        " WHERE p.cousub_fips IN (SELECT town FROM asked)",
         "drawn AS d JOIN published.exposure_parcels AS p ON ST_Intersects(d.area, p.geom_lonlat)"
         " CROSS JOIN LATERAL (SELECT ST_Covers(d.area, p.geom_lonlat) AS wholly OFFSET 0) AS c"
         " CROSS JOIN LATERAL (SELECT"

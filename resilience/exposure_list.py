@@ -151,7 +151,9 @@ def _csv(rows: list[tuple[Any, ...]], following: str | None) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for row in rows:
-        writer.writerow(f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value for value in row[:-1])
+        writer.writerow(
+            f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value for value in row[:-1]
+        )
     if following:
         writer.writerow([f"# more rows: ask again with after = {following}"])
     return text.getvalue()

@@ -14,6 +14,7 @@ from statewide.errors import BadArgument
 from statewide.publish.reading import fetch
 from statewide.publish.routes import GEOJSON
 
+
 def _input(title: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"title": title, "description": description, "schema": schema, "minOccurs": 0, "maxOccurs": 1}
 
@@ -25,10 +26,11 @@ def _metadata() -> dict[str, Any]:
         "id": "exposure",
         "title": "Exposure of an area",
         "description": (
-            "What the hazard layers expose in an area: parcels counted three ways, land, addresses, homes, assessed and "
-            "appraised value by revaluation year, critical facilities and evacuation zones, each with what it is a part of; "
-            "what is not known; and the versions that the answer rests on. Say one area: town, region, polygon, bbox or "
-            "state. An answer is of one moment. No polygon of a hazard at a place does not mean that the place is safe."
+            "What the hazard layers expose in an area: parcels counted three ways, land, addresses, homes, assessed "
+            "and appraised value by revaluation year, critical facilities and evacuation zones, each with what it is a "
+            "part of; what is not known; and the versions that the answer rests on. Say one area: town, region, "
+            "polygon, bbox or state. An answer is of one moment. That no hazard is drawn at a place does not mean "
+            "that it is safe."
         ),
         "keywords": ["exposure", "hazard", "flood", "sea level rise", "hurricane", "parcels", "addresses", "ESF 5"],
         "jobControlOptions": ["sync-execute"],
@@ -60,7 +62,7 @@ def _metadata() -> dict[str, Any]:
             ),
             "min_share": _input(
                 "Minimum share",
-                "Percent of a parcel that must lie in the class for its value, land and homes to count; 0 is any touch.",
+                "Percent of a parcel that must lie in the class for its value, land and homes to count; 0: any touch.",
                 {"type": "number", "enum": [0, *SHARES], "default": 0},
             ),
             "min_class": _input(
@@ -83,14 +85,17 @@ def _metadata() -> dict[str, Any]:
                 "How many rows a page of the list holds at most.",
                 {"type": "integer", "minimum": 1, "maximum": MAX_LISTED, "default": MAX_LISTED},
             ),
-            "after": _input("Next page", "The last row that was seen, as the page before names it.", {"type": "string"}),
+            "after": _input(
+                "Next page", "The last row that was seen, as the page before names it.", {"type": "string"}
+            ),
         },
         "outputs": {
             "exposure": {
                 "title": "Exposure",
                 "description": (
-                    "area, method (what each count means), in_area (all of the area), layers (total, and each class alone and "
-                    "up to it), towns, critical_facilities, evacuation_zones, unknowns (sentences with counts), versions."
+                    "area, method (what each count means), in_area (all of the area), layers (total, and each class "
+                    "alone and up to it), towns, critical_facilities, evacuation_zones, unknowns (sentences with "
+                    "counts), versions."
                 ),
                 "schema": {"type": "object", "contentMediaType": "application/json"},
             }

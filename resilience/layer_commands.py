@@ -190,6 +190,11 @@ def _rows_text(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"  rows      {rows['read']:,} read = {rows['published']:,} published + {rows['held']:,} held{left_out}"
         )
+    if cells := result.get("cells"):
+        lines += [
+            f"  cells     {cells['wet']:,} wet of {cells['all']:,}, {cells['not_mapped']:,} without data",
+            f"  depths    to {result['deepest_ft']:,.1f} ft, delivered in {result['units']}, above {result['v_datum']}",
+        ]
     if result.get("classes"):
         lines.append(f"  classes   {', '.join(f'{name} {count:,}' for name, count in result['classes'].items())}")
     if result.get("repaired"):
@@ -210,7 +215,7 @@ def _version_text(row: dict[str, Any]) -> str:
         f"in force {row['effective_on'] or 'from a day not stated'}",
         f"loaded {row['loaded_at']:%Y-%m-%d}",
         *([f"{rows:,} rows"] if rows is not None else []),
-        "coverage given" if row["has_coverage"] else "no coverage given",
+        *([] if row["source_list"] else ["coverage given" if row["has_coverage"] else "no coverage given"]),
         *([f"above {row['v_datum']}"] if row["v_datum"] else []),
     ]
     return f"{name:<18}  {row['layer_version']}{'' if row['is_current'] else ' (earlier)'}: {', '.join(facts)}"

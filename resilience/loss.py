@@ -103,6 +103,7 @@ class Summary:
     content_loss_usd: float = 0.0
     occupancies: dict[str, list[float]] = field(default_factory=dict)
     inputs: dict[str, Counter[str]] = field(default_factory=dict)
+    depth_versions: Counter[str] = field(default_factory=Counter)
 
     def add(self, rows: pa.Table) -> None:
         """Count the rows of `estimate_losses`."""
@@ -114,6 +115,8 @@ class Summary:
         for name in rows.column_names:
             if name.endswith("_how"):
                 self.inputs.setdefault(name.removesuffix("_how"), Counter()).update(_counts(rows[name]))
+        if "depth_version" in rows.column_names:
+            self.depth_versions.update(_counts(rows["depth_version"].drop_null()))
         encoded = rows["occupancy"].combine_chunks()
         places = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
         names = [*encoded.dictionary.to_pylist(), "unknown"]

@@ -89,9 +89,12 @@ def loss(
             raise BadArgument("--depth-grid goes with --structures; load the grid to use it for assessed buildings.")
         with connect(load_settings()) as connection:
             towns = [find_town(connection, town).cousub_fips] if town else _assessed_towns(connection)
-            hazard = _loaded_grid(connection)
+            current = _loaded_grid(connection)
             found = {"towns": len(towns), "parcels_without_record": _without_record(connection, towns)}
             _estimate(_of_towns(connection, hazus, towns), hazus, summary, output, kind)
+        found["depth_versions"] = dict(summary.depth_versions)
+        hazard = f"{_LAYER} {' and '.join(sorted(summary.depth_versions)) or current}"
+        found["not_laid_over"] = summary.structures - sum(summary.depth_versions.values())
     sums = summary.as_dict()
     if sums["unknown_because"]["not_mapped"] == sums["structures"] > 0:
         log.add("LOSS_NOT_MAPPED", hazard=hazard, structures=plain_count(sums["structures"], "structure"))
@@ -144,7 +147,7 @@ def _depth_of_file(
 
 
 def _loaded_grid(connection: Connection) -> str:
-    """The name and version of the current depth grid.
+    """The version of the current depth grid.
 
     Raises:
         BadArgument: none is loaded.
@@ -154,7 +157,7 @@ def _loaded_grid(connection: Connection) -> str:
     ).fetchone()
     if row is None:
         raise BadArgument(f"No {_LAYER} is loaded: run `statewide hazards load {_LAYER} FILE --version V` first.")
-    return f"{_LAYER} {row[0]}"
+    return str(row[0])
 
 
 def _assessed_towns(connection: Connection) -> list[str]:
@@ -243,6 +246,9 @@ def _text(result: dict[str, Any], output: Path | None) -> str:
     ]
     if result.get("parcels_without_record"):
         lines.append(f"  note       {result['parcels_without_record']:,} parcels have no assessor's record")
+    if result.get("not_laid_over"):
+        count = plain_count(result["not_laid_over"], "building")
+        lines.append(f"  note       {count} not laid over the grid yet: run `statewide hazards overlay`")
     lines += [
         f"  note       {count:,} values of {name} are no numbers"
         for name, count in result.get("not_understood", {}).items()

@@ -10,71 +10,46 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from resilience.overlay_cells import Cells, in_threads, make_cells
 from statewide.geometry import Repaired, repair
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from resilience.polygon_rings import Rings
+    from resilience.polygon_rings import Rings, Wkb
 
 Geometries = NDArray[np.object_]
-type Wkb = pa.Array | pa.ChunkedArray | Sequence[bytes | None]
 
 CHUNK = 20_000
+_POINTS = 100_000
 
 _FORMAT = 1
+"""Of the files of ``save_index``: another one for every change of what they hold."""
 _MAGIC = b"statewide layer index\n"
 _ALIGN = 64
-_EDGES_PER_CELL = 6
-_CELLS = (2**14, 2**22)
-_EVEN = 4  # parts of the work per thread
-_POINTS = 100_000
-_ARRAYS = ("codes", "cells", "entry_class", "entry_base", "entry_edges", "edges", "sign")
+_ARRAYS = ("codes", "first", "entry_class", "entry_base", "entry_edges", "edges", "sign")
+_GRID = ("west", "south", "side", "columns", "rows")
 
 
 @dataclass(frozen=True)
 class LayerIndex:
-    """A layer cut into square cells, numbered column by column from the south-west.
+    """A layer cut into cells, of which most have one class throughout.
 
     Attributes:
-        codes: the class codes, ascending; elsewhere in the index a class is its place here.
-        origin: south-western corner of the grid; edges are relative to it.
-        side: of a cell, in feet.
-        cells: where each cell begins in the entries, and the end of the last. A cell has an entry for each class in it.
-        entry_class: class of an entry.
-        entry_base: how often the class covers the cell from its upper western corner, see ``overlay_cut``.
-        entry_edges: where the edges of an entry begin, where those end that are really drawn in the layer, and where
-            all end.
-        edges: west, its y, east, its y of each piece of an edge.
-        sign: +1 where the class is below the edge, -1 where it is above it, 0 on vertical ones.
         repaired: which of the polygons given to ``index_layer`` were mended or left out, why, and the area that
             mending moved. What is invalid without any area changing (a ring that touches itself) is not named.
             ``shapes`` holds the mended ones only.
-        overlap_sqft: by class, the area that earlier polygons already covered and that was therefore not counted
+        overlap_sqft: by class, the area that other polygons already covered and that was therefore not counted
             again. Classes without any are absent.
     """
 
-    codes: NDArray[np.int64]
-    origin: tuple[float, float]
-    side: float
-    columns: int
-    rows: int
-    cells: NDArray[np.int64]
-    entry_class: NDArray[np.int32]
-    entry_base: NDArray[np.int8]
-    entry_edges: NDArray[np.int32]
-    edges: NDArray[np.float64]
-    sign: NDArray[np.int8]
+    cells: Cells
     repaired: Repaired
     overlap_sqft: dict[int, float]
 
@@ -124,14 +99,13 @@ def index_layer(
     repaired = _nothing_repaired(len(classes))
     examined = np.zeros(len(classes), dtype=bool)
     while True:
-        built, suspect = _build(
-            _rings(polygons), classes, one_class_per_place, under, background_class, cell_ft, threads
-        )
-        places = np.flatnonzero(suspect & ~examined)
+        made = make_cells(_rings(polygons), classes, one_class_per_place, under, background_class, cell_ft, threads)
+        places = np.flatnonzero(made.suspect & ~examined)
         examined[places] = True
         polygons, changed = _mend(polygons, places, repaired)
         if not changed:
-            return LayerIndex(**built, repaired=repaired)
+            return LayerIndex(made.cells, repaired, made.overlap_sqft)
+        del made
 
 
 def overlay(parcels: Geometries, index: LayerIndex, chunk: int = CHUNK, *, threads: int | None = None) -> Overlaps:
@@ -162,15 +136,15 @@ def classes_at(
     found = np.empty(len(x), dtype=np.int64)
 
     def ask(start: int) -> None:
-        classes(x, y, start, min(start + _POINTS, len(x)), *_grid(index), *_cells(index), found)
+        classes(x, y, start, min(start + _POINTS, len(x)), found, *index.cells.arguments)
 
-    _in_threads(ask, range(0, len(x), _POINTS), threads)
-    return np.where(found < 0, -1, index.codes[found]) if len(index.codes) else found
+    in_threads(ask, range(0, len(x), _POINTS), threads)
+    return np.append(index.cells.codes, -1)[found]
 
 
 def save_index(index: LayerIndex, path: Path) -> None:
     """Write the index to a file of its own, which appears whole or not at all."""
-    arrays = {name: np.ascontiguousarray(getattr(index, name)) for name in _ARRAYS}
+    arrays = {name: np.ascontiguousarray(getattr(index.cells, name)) for name in _ARRAYS}
     at, places = 0, {}
     for name, array in arrays.items():
         places[name] = (array.dtype.str, array.shape, at)
@@ -180,7 +154,7 @@ def save_index(index: LayerIndex, path: Path) -> None:
         "format": _FORMAT,
         "bytes": at,
         "arrays": places,
-        "grid": (*index.origin, index.side, index.columns, index.rows),
+        "grid": {name: getattr(index.cells, name) for name in _GRID},
         "overlap_sqft": list(index.overlap_sqft.items()),
         "polygons": len(repaired.repaired),
         "repaired": [(int(row), float(repaired.moved_sqft[row])) for row in np.flatnonzero(repaired.repaired)],
@@ -213,27 +187,17 @@ def load_index(path: Path) -> LayerIndex | None:
     except (OSError, ValueError, LookupError, TypeError):
         return None
     # Copy on write: the kernels are compiled for arrays that may be written to, and never write to these.
-    content = np.memmap(path, dtype=np.uint8, mode="c") if header["bytes"] else np.empty(start, dtype=np.uint8)
+    content = np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
     arrays = {}
     for name, (kind, shape, at) in header["arrays"].items():
         size = int(np.prod(shape)) * np.dtype(kind).itemsize
-        arrays[name] = np.asarray(content)[start + at : start + at + size].view(kind).reshape(shape)
+        arrays[name] = content[start + at : start + at + size].view(kind).reshape(shape)
     repaired = _nothing_repaired(header["polygons"])
     for row, moved in header["repaired"]:
         repaired.repaired[row], repaired.moved_sqft[row] = True, moved
     repaired.unusable[header["unusable"]] = True
     repaired.why.update(header["why"])
-    west, south, side, columns, rows = header["grid"]
-    overlap_sqft = dict(header["overlap_sqft"])
-    return LayerIndex(
-        origin=(west, south),
-        side=side,
-        columns=columns,
-        rows=rows,
-        repaired=repaired,
-        overlap_sqft=overlap_sqft,
-        **arrays,
-    )
+    return LayerIndex(Cells(**arrays, **header["grid"]), repaired, dict(header["overlap_sqft"]))
 
 
 def _overlay(parcels: Any, index: LayerIndex, chunk: int, threads: int | None) -> Overlaps:
@@ -242,23 +206,15 @@ def _overlay(parcels: Any, index: LayerIndex, chunk: int, threads: int | None) -
     def one(start: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         rings = _rings(parcels[start : start + chunk])
         pairs, area = areas(
-            rings.xy, rings.first, rings.shape, rings.outer, *_grid(index), *_cells(index), len(index.codes)
+            rings.xy, rings.first, rings.shape, rings.outer, len(index.cells.codes), *index.cells.arguments
         )
         pairs[:, 0] += start
         return pairs, area
 
-    parts = _in_threads(one, range(0, len(parcels), chunk), threads) if len(index.codes) else []
+    parts = in_threads(one, range(0, len(parcels), chunk), threads)
     pairs = np.concatenate([pairs for pairs, _ in parts]) if parts else np.empty((0, 2), dtype=np.int64)
     area = np.concatenate([area for _, area in parts]) if parts else np.empty(0)
-    return Overlaps(np.ascontiguousarray(pairs[:, 0]), index.codes[pairs[:, 1]], area)
-
-
-def _grid(index: LayerIndex) -> tuple[float, float, float, int, int]:
-    return (*index.origin, index.side, index.columns, index.rows)
-
-
-def _cells(index: LayerIndex) -> tuple[Any, ...]:
-    return (index.cells, index.entry_class, index.entry_base, index.entry_edges, index.edges, index.sign)
+    return Overlaps(np.ascontiguousarray(pairs[:, 0]), index.cells.codes[pairs[:, 1]], area)
 
 
 def _arrow(wkb: Wkb) -> Any:
@@ -272,16 +228,6 @@ def _rings(polygons: Any) -> Rings:
     from resilience.polygon_rings import rings_of, rings_of_wkb
 
     return rings_of(polygons) if isinstance(polygons, np.ndarray) else rings_of_wkb(polygons)
-
-
-def _in_threads[T](work: Callable[[int], T], starts: Iterable[int], threads: int | None) -> list[T]:
-    """The results in order. The kernels let go of the interpreter; nothing of theirs starts threads of its own."""
-    count = threads or len(os.sched_getaffinity(0))
-    starts = list(starts)
-    if count == 1 or len(starts) < 2:
-        return [work(start) for start in starts]
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(work, starts))
 
 
 def _nothing_repaired(count: int) -> Repaired:
@@ -301,8 +247,8 @@ def _mend(polygons: Any, places: NDArray[np.int64], repaired: Repaired) -> tuple
     changed = mended.repaired | mended.unusable
     for at in np.flatnonzero(changed):
         repaired.shapes[places[at]] = mended.shapes[at]
-        repaired.why[int(places[at])] = mended.why[at]
-        repaired.where[int(places[at])] = mended.where[at]
+        repaired.why[int(places[at])] = mended.why[int(at)]
+        repaired.where[int(places[at])] = mended.where[int(at)]
     repaired.repaired[places], repaired.unusable[places] = mended.repaired, mended.unusable
     repaired.moved_sqft[places] = mended.moved_sqft
     if not changed.any():
@@ -315,144 +261,3 @@ def _mend(polygons: Any, places: NDArray[np.int64], repaired: Repaired) -> tuple
     for at in np.flatnonzero(changed):
         values[places[at]] = None if mended.shapes[at] is None else shapely.to_wkb(mended.shapes[at])
     return _arrow(values), True
-
-
-def _build(
-    rings: Rings,
-    classes: NDArray[np.int64],
-    one_class: bool,
-    under: Rings | None,
-    background_class: int,
-    cell_ft: float | None,
-    threads: int | None,
-) -> tuple[dict[str, Any], NDArray[np.bool_]]:
-    """All of the index but what was repaired, and which polygons may not be valid."""
-    from resilience.overlay_cut import LEAST_SQFT, bases, cut, ring_facts, settle
-
-    polygons = len(classes)
-    if under is not None:
-        rings = _joined(rings, under)
-    codes = np.unique(np.append(classes, background_class) if under is not None else classes)
-    owner, factor, box, area = ring_facts(rings.xy, rings.first, rings.shape, rings.outer)
-    factor[~np.isfinite(area[owner])] = 0
-    suspect = ~np.isfinite(area) | ~rings.sound | (~(area > 0) & rings.given)
-    # From here on a polygon goes by its turn: of two that overlap, the first counts; the background comes last.
-    turns = np.append(np.argsort(classes, kind="stable"), np.arange(polygons, len(area)))
-    owner = np.argsort(turns).astype(np.int32)[owner]
-    used = factor != 0
-    if not used.any():
-        nothing = np.empty(0, np.int32), np.empty(0, np.int8), np.empty((0, 3), np.int32), np.empty((0, 4))
-        return _parts((0.0, 0.0), 1.0, 0, 0, codes, np.zeros(1, np.int64), *nothing, np.empty(0, np.int8), {}), suspect[
-            :polygons
-        ]
-    west, south = box[used, :2].min(axis=0)
-    east, north = box[used, 2:].max(axis=0)
-    side = _side(east - west, north - south, len(rings.xy), cell_ft)
-    west, south = np.floor(west / side) * side, np.floor(south / side) * side
-    columns, rows = int((east - west) // side) + 1, int((north - south) // side) + 1
-    rings.xy[:] -= (west, south)
-    box -= (west, south, west, south)
-
-    workers = threads or len(os.sched_getaffinity(0))
-    count = columns * rows
-    drawn, crossings = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int32)
-    strips = np.unique(np.linspace(0, columns, min(columns, _EVEN * workers) + 1).astype(np.int64)).tolist()
-    walk = (rings.xy, rings.first, factor, owner, box, side, rows)
-    none = np.zeros(1, dtype=np.int64), np.empty((0, 4)), np.empty(0, np.int8), np.empty(0, np.int32)
-    no_entering = np.empty((0, 4), dtype=np.int64)
-
-    def measure(strip: int) -> int:
-        return cast(int, cut(*walk, strips[strip], strips[strip + 1], False, drawn, crossings, *none, no_entering, 0))
-
-    entering_at = np.concatenate(([0], np.cumsum(_in_threads(measure, range(len(strips) - 1), threads))))
-    at = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(drawn, out=at[1:])
-    at[1:] += np.cumsum(crossings)
-    edges, sign = np.empty((int(at[-1]), 4)), np.empty(int(at[-1]), dtype=np.int8)
-    of = np.empty(int(at[-1]), dtype=np.int32)
-    entering = np.empty((int(entering_at[-1]), 4), dtype=np.int64)
-    drawn_there = drawn.copy()
-
-    def draw(strip: int) -> None:
-        begin, end = strips[strip], strips[strip + 1]
-        cut(*walk, begin, end, True, drawn, crossings, at, edges, sign, of, entering, entering_at[strip])
-
-    _in_threads(draw, range(len(strips) - 1), threads)
-    del walk, crossings, drawn
-    entering = entering[np.lexsort((entering[:, 1], entering[:, 2], entering[:, 0]))]
-    base_count, base_at = np.zeros(count, dtype=np.int32), np.zeros(count + 1, dtype=np.int64)
-    bases(entering, rows, False, base_count, base_at, np.empty(0, np.int32), np.empty(0, np.int8))
-    np.cumsum(base_count, out=base_at[1:])
-    base_of, base_value = np.empty(int(base_at[-1]), np.int32), np.empty(int(base_at[-1]), np.int8)
-    bases(entering, rows, True, base_count, base_at, base_of, base_value)
-    del entering
-
-    class_of = np.searchsorted(codes, classes[turns[:polygons]]).astype(np.int32)
-    background = int(np.searchsorted(codes, background_class)) if under is not None else -1
-    class_of = np.concatenate((class_of, np.full(len(area) - polygons, background, dtype=np.int32)))
-    parts = np.unique(np.linspace(0, count, min(count, _EVEN * workers) + 1).astype(np.int64)).tolist()
-
-    def decide(part: int) -> tuple[Any, ...]:
-        doubles, doubtful = np.zeros(len(codes)), np.zeros(len(area), dtype=np.bool_)
-        return (
-            *settle(
-                parts[part], parts[part + 1], rows, side, at, drawn_there, edges, sign, of, base_at, base_of, base_value,
-                class_of, polygons, one_class, background, doubles, doubtful,
-            ),
-            doubles,
-            doubtful,
-        )  # fmt: skip
-
-    decided = _in_threads(decide, range(len(parts) - 1), threads)
-    del of, base_of, base_value, base_at
-    doubles = sum((part[4] for part in decided), np.zeros(len(codes)))
-    suspect[turns] |= np.logical_or.reduce([part[5] for part in decided])
-    cells = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.concatenate([part[0] for part in decided]), out=cells[1:])
-    # What was drawn anew follows behind the rest; its places were counted down from -1 in each part.
-    size = len(edges)
-    extra = sum(len(part[3]) for part in decided)
-    if extra:
-        edges.resize((size + extra, 4), refcheck=False)
-        sign.resize(size + extra, refcheck=False)
-    for _, entries, new_edges, new_sign, *_ in decided:
-        anew = entries[:, 2:] < 0
-        entries[:, 2:][anew] = size - 1 - entries[:, 2:][anew]
-        edges[size : size + len(new_sign)], sign[size : size + len(new_sign)] = new_edges, new_sign
-        size += len(new_sign)
-    entries = np.concatenate([part[1] for part in decided])
-    overlap_sqft = {int(code): float(sqft) for code, sqft in zip(codes, doubles, strict=True) if sqft > LEAST_SQFT}
-    base, places = entries[:, 1].astype(np.int8), np.ascontiguousarray(entries[:, 2:])
-    grid = (float(west), float(south)), side, columns, rows
-    return _parts(
-        *grid, codes, cells, np.ascontiguousarray(entries[:, 0]), base, places, edges, sign, overlap_sqft
-    ), suspect[:polygons]
-
-
-def _parts(*values: Any) -> dict[str, Any]:
-    names = (
-        "origin", "side", "columns", "rows", "codes", "cells", "entry_class", "entry_base", "entry_edges", "edges",
-        "sign", "overlap_sqft",
-    )  # fmt: skip
-    return dict(zip(names, values, strict=True))
-
-
-def _side(width: float, height: float, vertices: int, cell_ft: float | None) -> float:
-    """Side of the cells: a power of two, so that the grid's lines are exact."""
-    if cell_ft is None:
-        cells = min(max(vertices / _EDGES_PER_CELL, _CELLS[0]), _CELLS[1])
-        cell_ft = float(np.sqrt(max(width * height, max(width, height) ** 2 / cells) / cells))
-    return float(2.0 ** np.round(np.log2(cell_ft)))
-
-
-def _joined(one: Rings, other: Rings) -> Rings:
-    from resilience.polygon_rings import Rings
-
-    return Rings(
-        np.concatenate((one.xy, other.xy)),
-        np.concatenate((one.first[:-1], other.first + one.first[-1])),
-        np.concatenate((one.shape[:-1], other.shape + one.shape[-1])),
-        np.concatenate((one.outer, other.outer)),
-        np.concatenate((one.sound, other.sound)),
-        np.concatenate((one.given, other.given)),
-    )

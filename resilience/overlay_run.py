@@ -187,9 +187,17 @@ class _Run:
         self._map_changes: dict[uuid.UUID, MapChange | None] = {}
 
     def town(self, side: _Side, code: str, say: Callable[[str], None]) -> None:
-        """All stale rows of a town. Rows of parcels and points that went are gone with them."""
+        """All stale rows of a town, and none any more of parcels and points that went."""
         lock_town(self._connection, self._standard.table(side.dataset).schema_name, code)
         values = {"town": code, "layer": self._layer, "load": self._current.load_id, "full": self._full}
+        self._connection.execute(
+            sql.SQL(_ORPHANS).format(
+                answers=_named(self._standard.table(side.answers)),
+                rows=_named(self._standard.table(side.dataset)),
+                key=sql.Identifier(f"{side.prefix}_uid"),
+            ),
+            values,
+        )
         self._connection.execute(read_sql("resilience", f"stale_{side.noun}"), values)
         carried = self._carry_over(side, code)
         [(stale, live)] = self._connection.execute(
@@ -358,6 +366,12 @@ WHERE layer = %(layer)s
 """
 
 _FORGET = "DELETE FROM {answers} USING stale WHERE {key} = stale.row_uid AND layer = %(layer)s"
+
+_ORPHANS = """
+DELETE FROM {answers} AS h
+WHERE h.cousub_fips = %(town)s AND h.layer = %(layer)s
+    AND NOT EXISTS (SELECT 1 FROM {rows} AS t WHERE t.{key} = h.{key})
+"""
 
 _SAME_SHAPE = """
 SELECT uuid_send(stale.row_uid), ST_AsBinary(t.geom)

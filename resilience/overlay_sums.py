@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from resilience.overlay_cut import COMPLEMENT, common_area
+from resilience.overlay_cut import Owners, Signs
+from resilience.overlay_settle import COMPLEMENT, Entries, common_area
+from resilience.polygon_rings import Booleans, Floats, Integers
 
 CONTACT_FT = 1e-6
 """Two shapes closer than this meet. Cutting an edge moves it by up to 1e-9 ft at state plane coordinates, so that
@@ -24,11 +26,12 @@ _FEW = 4096
 
 
 @njit(nogil=True, cache=True)
-def areas(  # type: ignore[no-untyped-def]
-    xy, first, shape, outer, origin_x, origin_y, side, columns, rows,
-    cells, entry_class, entry_base, entry_edges, edges, sign, classes,
-):  # fmt: skip
-    """Shape, class and area of each pair that meets, by shape and class."""
+def areas(
+    xy: Floats, first: Integers, shape: Integers, outer: Booleans, classes: int,
+    origin_x: float, origin_y: float, side: float, columns: int, rows: int,
+    cells: Integers, entry_class: Owners, entry_base: Signs, entry_edges: Entries, edges: Floats, sign: Signs,
+) -> tuple[Integers, Floats]:  # fmt: skip
+    """Shape and class of each pair that meets, sorted by both, and their area. `xy` becomes relative to the grid."""
     found, area_found, size = np.empty((len(shape) + 64, 2), np.int64), np.empty(len(shape) + 64), 0
     total, seen, where = np.zeros(classes), np.empty(classes, np.int64), np.full(classes, -1, np.int64)
     acc = np.zeros(64)
@@ -72,7 +75,7 @@ def areas(  # type: ignore[no-untyped-def]
         factor = _factors(xy, first, shape[row], shape[row + 1], outer, begin)
         count = 0
         if uniform:
-            mine = _own_area(xy, begin, end, factor, west, south)
+            mine = _own_area(xy, begin, end, factor, south)
             for e in range(start, stop):
                 seen[count], total[entry_class[e]] = entry_class[e], mine
                 count += 1
@@ -90,7 +93,12 @@ def areas(  # type: ignore[no-untyped-def]
                 xy, begin, end, factor, side, rows, c0, c1, r0, r1,
                 cells, entry_class, entry_base, entry_edges, edges, sign, total, acc,
             )  # fmt: skip
-            seen[:count].sort()
+            for k in range(1, count):
+                code, place = seen[k], k
+                while place > 0 and seen[place - 1] > code:
+                    seen[place] = seen[place - 1]
+                    place -= 1
+                seen[place] = code
         for k in range(count):
             code = seen[k]
             share = total[code]
@@ -114,7 +122,7 @@ def areas(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _factors(xy, first, ring, last, outer, begin):  # type: ignore[no-untyped-def]
+def _factors(xy: Floats, first: Integers, ring: int, last: int, outer: Booleans, begin: int) -> Signs:
     """By edge from `begin` on, the sign of an eastward one; 0 after the end of a ring."""
     factor = np.zeros(first[last] - begin, np.int8)
     while ring < last:
@@ -131,7 +139,7 @@ def _factors(xy, first, ring, last, outer, begin):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, cache=True)
-def _own_area(xy, begin, end, factor, west, south):  # type: ignore[no-untyped-def]
+def _own_area(xy: Floats, begin: int, end: int, factor: Signs, south: float) -> float:
     area = 0.0
     for k in range(begin, end - 1):
         width = xy[k + 1, 0] - xy[k, 0]
@@ -140,8 +148,10 @@ def _own_area(xy, begin, end, factor, west, south):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
-def _by_column(xy, begin, end, factor, side, c0, c1):  # type: ignore[no-untyped-def]
-    """The edges that reach into each of the columns, in their order."""
+def _by_column(
+    xy: Floats, begin: int, end: int, factor: Signs, side: float, c0: int, c1: int
+) -> tuple[Integers, Integers]:
+    """Where each column begins in the list that follows, of the edges that reach into each of them, in their order."""
     inverse = 1.0 / side
     at = np.zeros(c1 - c0 + 2, np.int64)
     order = np.empty(0, np.int64)
@@ -166,10 +176,11 @@ def _by_column(xy, begin, end, factor, side, c0, c1):  # type: ignore[no-untyped
 
 
 @njit(nogil=True, cache=True)
-def _add_cells(  # type: ignore[no-untyped-def]
-    xy, begin, end, factor, side, rows, c0, c1, r0, r1,
-    cells, entry_class, entry_base, entry_edges, edges, sign, total, acc,
-):  # fmt: skip
+def _add_cells(
+    xy: Floats, begin: int, end: int, factor: Signs, side: float, rows: int, c0: int, c1: int, r0: int, r1: int,
+    cells: Integers, entry_class: Owners, entry_base: Signs, entry_edges: Entries, edges: Floats, sign: Signs,
+    total: Floats, acc: Floats,
+) -> Floats:  # fmt: skip
     """Add to `total` the shape's area in each class, cell by cell; returns `acc`, which may have grown.
 
     In a cell the shape is the pieces of its edges that lie in it, and runs along the cell's upper side below what
@@ -262,14 +273,20 @@ def _add_cells(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _add_run(run_from, run_to, turn, top, bottom, start, stop, entry_edges, edges, sign, acc):  # type: ignore[no-untyped-def]
+def _add_run(
+    run_from: float, run_to: float, turn: int, top: float, bottom: float, start: int, stop: int,
+    entry_edges: Entries, edges: Floats, sign: Signs, acc: Floats,
+) -> float:  # fmt: skip
     if run_from < run_to:
         return _add_piece(run_from, top, run_to, top, turn, bottom, start, stop, entry_edges, edges, sign, acc)
     return _add_piece(run_to, top, run_from, top, -turn, bottom, start, stop, entry_edges, edges, sign, acc)
 
 
 @njit(nogil=True, cache=True)
-def _add_piece(x0, y0, x1, y1, signed, bottom, start, stop, entry_edges, edges, sign, acc):  # type: ignore[no-untyped-def]
+def _add_piece(
+    x0: float, y0: float, x1: float, y1: float, signed: int, bottom: float, start: int, stop: int,
+    entry_edges: Entries, edges: Floats, sign: Signs, acc: Floats,
+) -> float:  # fmt: skip
     """Sum a piece of the shape's boundary against all edges of the cell; returns its own signed area."""
     for e in range(start, stop):
         area = 0.0
@@ -283,10 +300,11 @@ def _add_piece(x0, y0, x1, y1, signed, bottom, start, stop, entry_edges, edges, 
 
 
 @njit(nogil=True, cache=True)
-def _touches(  # type: ignore[no-untyped-def]
-    xy, begin, end, factor, west, south, east, north, rows, c0, c1, r0, r1,
-    cells, entry_class, entry_edges, edges, code,
-):  # fmt: skip
+def _touches(
+    xy: Floats, begin: int, end: int, factor: Signs, west: float, south: float, east: float, north: float,
+    rows: int, c0: int, c1: int, r0: int, r1: int,
+    cells: Integers, entry_class: Owners, entry_edges: Entries, edges: Floats, code: int,
+) -> bool:  # fmt: skip
     """Whether an edge of the shape meets one of the class."""
     for column in range(c0, c1 + 1):
         for e in range(cells[column * rows + r0], cells[column * rows + r1 + 1]):
@@ -305,7 +323,7 @@ def _touches(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _meet(ax, ay, bx, by, cx, cy, dx, dy):  # type: ignore[no-untyped-def]
+def _meet(ax: float, ay: float, bx: float, by: float, cx: float, cy: float, dx: float, dy: float) -> bool:
     """Whether two segments come within CONTACT_FT of each other."""
     if min(ax, bx) > max(cx, dx) + CONTACT_FT or max(ax, bx) < min(cx, dx) - CONTACT_FT:
         return False
@@ -324,7 +342,7 @@ def _meet(ax, ay, bx, by, cx, cy, dx, dy):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _off(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
+def _off(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Square of the distance of a point from a segment."""
     dx, dy = bx - ax, by - ay
     length = dx * dx + dy * dy
@@ -336,10 +354,11 @@ def _off(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def classes(  # type: ignore[no-untyped-def]
-    x, y, begin, end, origin_x, origin_y, side, columns, rows,
-    cells, entry_class, entry_base, entry_edges, edges, sign, found,
-):  # fmt: skip
+def classes(
+    x: Floats, y: Floats, begin: int, end: int, found: Integers,
+    origin_x: float, origin_y: float, side: float, columns: int, rows: int,
+    cells: Integers, entry_class: Owners, entry_base: Signs, entry_edges: Entries, edges: Floats, sign: Signs,
+) -> None:  # fmt: skip
     """The class of each of the points `begin` to `end`, the lowest that covers it, -1 for none, in `found`."""
     inverse = 1.0 / side
     for k in range(begin, end):
@@ -350,9 +369,9 @@ def classes(  # type: ignore[no-untyped-def]
             continue
         cell = int(column) * rows + int(row)
         for e in range(cells[cell], cells[cell + 1]):
-            covered = np.int64(entry_base[e])
+            covered = int(entry_base[e])
             if covered == COMPLEMENT:
-                covered = 1 if found[k] < 0 else 0
+                covered = int(found[k] < 0)
             for b in range(entry_edges[e, 0], entry_edges[e, 2]):
                 if edges[b, 0] <= px < edges[b, 2]:
                     slope = (edges[b, 3] - edges[b, 1]) / (edges[b, 2] - edges[b, 0])

@@ -16,10 +16,11 @@ import shapely
 from numba import njit
 from numpy.typing import NDArray
 
-Wkb = pa.Array | pa.ChunkedArray | Sequence[bytes | None]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
+type Wkb = pa.Array | pa.ChunkedArray | Sequence[bytes | None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Rings:
 
 
 def rings_of_wkb(wkb: Wkb) -> Rings:
-    """The rings of each value; missing, empty and broken ones have none."""
+    """The rings of each value of an Arrow array or a sequence of bytes; missing, empty and broken ones have none."""
     if isinstance(wkb, pa.ChunkedArray):
         wkb = wkb.combine_chunks()
     if not isinstance(wkb, pa.Array):
@@ -63,7 +64,7 @@ def rings_of_wkb(wkb: Wkb) -> Rings:
     first = np.empty(int(shape[-1]) + 1, dtype=np.int64)
     outer = np.empty(int(shape[-1]), dtype=np.bool_)
     first[-1] = corner[-1]
-    _fill(data, ends, shape, corner, xy, xy.reshape(-1).view(np.uint8), first, outer)
+    _fill(data, ends, shape, corner, xy.reshape(-1).view(np.uint8), first, outer)
     return Rings(xy, first, shape, outer, sound, present)
 
 
@@ -84,15 +85,15 @@ def _buffers(wkb: Any, kind: type[np.int64] | type[np.int32]) -> tuple[NDArray[n
 
 
 @njit(nogil=True, cache=True)
-def _integer(data, at, little):  # type: ignore[no-untyped-def]
-    a, b, c, d = np.int64(data[at]), np.int64(data[at + 1]), np.int64(data[at + 2]), np.int64(data[at + 3])
+def _integer(data: Bytes, at: int, little: bool) -> int:
+    a, b, c, d = int(data[at]), int(data[at + 1]), int(data[at + 2]), int(data[at + 3])
     if little:
         return a | b << 8 | c << 16 | d << 24
     return d | c << 8 | b << 16 | a << 24
 
 
 @njit(nogil=True, cache=True)
-def _header(data, at, end):  # type: ignore[no-untyped-def]
+def _header(data: Bytes, at: int, end: int) -> tuple[int, int, bool, int]:
     """Kind (0 where broken), dimensions, byte order, and where the rest begins."""
     if at + 5 > end or data[at] > 1:
         return 0, 2, True, at
@@ -107,7 +108,7 @@ def _header(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _count(data, ends, present):  # type: ignore[no-untyped-def]
+def _count(data: Bytes, ends: Integers, present: Booleans) -> tuple[Integers, Integers, Booleans]:
     """Rings and vertices of each value, and whether it is polygons."""
     size = len(ends) - 1
     rings, vertices, sound = np.zeros(size, np.int64), np.zeros(size, np.int64), np.ones(size, np.bool_)
@@ -142,8 +143,9 @@ def _count(data, ends, present):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _fill(data, ends, shape, corner, xy, target, first, outer):  # type: ignore[no-untyped-def]
-    word = np.empty(8, np.uint8)
+def _fill(
+    data: Bytes, ends: Integers, shape: Integers, corner: Integers, target: Bytes, first: Integers, outer: Booleans
+) -> None:
     for row in range(len(ends) - 1):
         at, end, ring, vertex = ends[row], ends[row + 1], shape[row], corner[row]
         while ring < shape[row + 1]:
@@ -157,7 +159,8 @@ def _fill(data, ends, shape, corner, xy, target, first, outer):  # type: ignore[
                 at += 4
                 first[ring], outer[ring] = vertex, number == 0
                 if little and dimensions == 2:
-                    target[16 * vertex : 16 * (vertex + corners)] = data[at : at + 16 * corners]
+                    for byte in range(16 * corners):
+                        target[16 * vertex + byte] = data[at + byte]
                 else:
                     for k in range(corners):
                         for axis in range(2):

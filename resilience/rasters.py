@@ -203,7 +203,8 @@ def _open(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            return rasterio.open(path, driver="GTiff")
+            # Whole from the root, a path is never taken for an address or for an archive.
+            return rasterio.open(path.absolute(), driver="GTiff")
         except RasterioError as error:
             raise UnreadableDelivery(f"{path.name} is not a GeoTIFF that can be read; fetch it again.") from error
 

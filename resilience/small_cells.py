@@ -1,8 +1,9 @@
 """The small-cell rule for homes: what is told of a count that may point to a household, and what is kept back.
 
 After the practice of the State's Department of Education in the Open Data Handbook: 1 to 5 are not told, zero is, a
-denominator below 20 tells nothing, and where one part of a list is kept back, the next smallest is, too. What is told is
-rounded to the nearest 5, so that two answers whose areas or filters differ a little do not give a household by subtraction.
+denominator below 20 tells nothing, and where one part of a list is kept back, the next smallest is, too. What is told
+is rounded to the nearest 5, so that two answers whose areas or filters differ a little do not give a household by
+subtraction.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _BESIDE = "not told, because one beside it is not"
 class Units(NamedTuple):
     """Homes, and parcels of the area that was asked for."""
 
-    count: int
+    homes: int
     parcels_of_area: int
 
 
@@ -36,14 +37,14 @@ def guarded(units: Units, of: Units | None) -> dict[str, Any]:
     """
     whole = units if of is None else of
     told = None if of is None else guarded(of, None)["count"]
-    if units.parcels_of_area < LEAST or whole.count < LEAST:
+    if units.parcels_of_area < LEAST or whole.homes < LEAST:
         count, why = None, _SMALL_AREA
-    elif 0 < units.count <= SMALL:
+    elif 0 < units.homes <= SMALL:
         count, why = None, _FEW
-    elif of is not None and 0 < of.count - units.count <= SMALL:
+    elif of is not None and 0 < of.homes - units.homes <= SMALL:
         count, why = None, _FEW_OUTSIDE
     else:
-        count, why = SMALL * round(units.count / SMALL), None
+        count, why = SMALL * round(units.homes / SMALL), None
     return {"count": count, **({} if of is None else {"of": told}), **({} if why is None else {"why": why})}
 
 

@@ -43,8 +43,7 @@ COLLECTION_EXTENSIONS = ["https://stac-extensions.github.io/web-map-links/v1.2.0
 _GEOJSON, _JSON = "application/geo+json", "application/json"
 _OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 _DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
-_PARAMETERS = ("limit", "token", "bbox", "datetime")
-_SEARCHED = (*_PARAMETERS, "ids", "collections", "intersects")
+_SEARCHED = ("limit", "token", "bbox", "datetime", "ids", "collections", "intersects")
 _SHA256_MULTIHASH = "1220"  # multiformats: sha2-256, 32 bytes
 _COMMON_NAMES = {"red", "green", "blue", "nir", "pan"}
 
@@ -139,11 +138,14 @@ class _Catalogue:
         return JSONResponse(self._described(rows[0])) if rows else _no_program()
 
     def items(self, request: Request) -> Response:
+        """As a search that is held to one program: clients send the search's own parameters here, too."""
         program = request.path_params["program"]
-        parameters = _once(request, _PARAMETERS)
+        parameters = _once(request, _SEARCHED)
         if not fetch(_PROGRAMS, [program]):
             return _no_program()
-        return self._page(f"{self._home(program)}/items", {**parameters, "collections": [program]}, parameters)
+        return self._page(
+            f"{self._home(program)}/items", _from_url(parameters) | {"collections": [program]}, parameters
+        )
 
     def item(self, request: Request) -> Response:
         asked = {"collections": [request.path_params["program"]], "ids": [request.path_params["item"]]}
@@ -156,13 +158,7 @@ class _Catalogue:
         here = f"{self.root}/search"
         if body is None:
             parameters = _once(request, _SEARCHED)
-            asked: dict[str, Any] = dict(parameters)
-            for name in ("ids", "collections"):
-                if name in asked:
-                    asked[name] = asked[name].split(",")
-            if "intersects" in asked:
-                asked["intersects"] = _json(asked["intersects"])
-            return self._page(here, asked, parameters)
+            return self._page(here, _from_url(parameters), parameters)
         asked = _json(body)
         if not isinstance(asked, dict):
             raise BadArgument('The body is no search: send JSON such as {"bbox": […]}.')
@@ -205,7 +201,7 @@ class _Catalogue:
                 "/stac/conformance": path("What it conforms to."),
                 "/stac/collections": path("All programs."),
                 "/stac/collections/{program}": path("One program.", (), ("program",)),
-                "/stac/collections/{program}/items": path("Its items.", _PARAMETERS, ("program",)),
+                "/stac/collections/{program}/items": path("Its items.", _SEARCHED, ("program",)),
                 "/stac/collections/{program}/items/{item}": path("One item.", (), ("program", "item")),
                 "/stac/search": searched,
             },
@@ -350,6 +346,16 @@ def _once(request: Request, names: tuple[str, ...]) -> dict[str, str]:
         raise BadArgument("A parameter is given twice.")
     _require_known(parameters, names)
     return parameters
+
+
+def _from_url(parameters: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters of a URL as they would stand in the body of a search."""
+    asked: dict[str, Any] = dict(parameters)
+    for name in {"ids", "collections"} & asked.keys():
+        asked[name] = asked[name].split(",")
+    if "intersects" in asked:
+        asked["intersects"] = _json(asked["intersects"])
+    return asked
 
 
 def _require_known(asked: Mapping[str, Any], names: tuple[str, ...]) -> None:

@@ -81,7 +81,7 @@ def zonal(
     nor on which other shapes are asked for.
 
     Args:
-        shapes: valid polygons, or their WKB as bytes or in an Arrow array.
+        shapes: valid polygons, or their WKB in a list or an Arrow array.
         crs: EPSG code of the shapes, and of `studied`; the grid's own system if None.
         studied: polygons within which a cell of the grid without data is dry.
         depths_ft: rising, from 0; the wet share is also told apart by these.
@@ -160,32 +160,33 @@ def _first(steps: Floats, wet: Booleans, mapped: Booleans) -> FirstStep:
     )
 
 
-def _drawn(shapes: Polygons) -> bool:
-    return isinstance(shapes, np.ndarray) and not any(isinstance(shape, bytes) for shape in shapes[:1000])
-
-
 def _geometries(shapes: Polygons) -> Shapes:
-    found: Shapes = shapes if _drawn(shapes) else shapely.from_wkb(np.asarray(shapes, dtype=object))
+    found: Shapes = shapes if isinstance(shapes, np.ndarray) else shapely.from_wkb(np.asarray(shapes, dtype=object))
     return found
 
 
 def _common(shapes: Shapes, studied: Shapes) -> Shapes:
     """The part of each shape in any of the studied polygons; None where there is none."""
-    tree = shapely.STRtree(studied)
-    which, other = tree.query(shapes, predicate="intersects")
-    parts = shapely.intersection(shapes[which], studied[other])
     common = np.full(len(shapes), None, dtype=object)
+    # Asked from the polygons' side, which are few and large, so that each is prepared once.
+    tree = shapely.STRtree(shapes)
+    whole = np.unique(tree.query(studied, predicate="covers")[1])
+    common[whole] = shapes[whole]
+    other, which = tree.query(studied, predicate="intersects")
+    cut = ~np.isin(which, whole)
+    other, which = other[cut], which[cut]
+    parts = shapely.intersection(shapes[which], studied[other])
     for place in np.unique(which):
         # Polygons of a study overlap here and there; what is in two of them counts once.
-        common[place] = shapely.union_all([
-            part for part in shapely.get_parts(parts[which == place]) if part.geom_type in ("Polygon", "MultiPolygon")
-        ])  # fmt: skip
+        common[place] = shapely.union_all(
+            [it for it in shapely.get_parts(parts[which == place]) if it.geom_type in ("Polygon", "MultiPolygon")]
+        )
     return common
 
 
 def _within(points: Floats, polygons: Shapes) -> Booleans:
     inside = np.zeros(len(points), dtype=bool)
-    inside[shapely.STRtree(polygons).query(shapely.points(points), predicate="intersects")[0]] = True
+    inside[shapely.STRtree(shapely.points(points)).query(polygons, predicate="intersects")[1]] = True
     return inside
 
 
@@ -205,10 +206,9 @@ def _in_cells(shapes: Polygons, grid: Grid, crs: int | None) -> _Cells:
     from resilience.polygon_rings import rings_of, rings_of_wkb
 
     longest = grid.longest_edge(crs)
-    drawn = _drawn(shapes)
     if np.isfinite(longest):
-        shapes, drawn = shapely.segmentize(_geometries(shapes), longest), True
-    rings = rings_of(shapes) if drawn else rings_of_wkb(shapes)
+        shapes = shapely.segmentize(_geometries(shapes), longest)
+    rings = rings_of(shapes) if isinstance(shapes, np.ndarray) else rings_of_wkb(shapes)
     xy = grid.to_cells(rings.xy, crs)
     sign, bounds = np.empty(len(rings.outer)), np.empty((len(rings.shape) - 1, 4))
     area = measure(xy, rings.first, rings.shape, rings.outer, sign, bounds)

@@ -182,15 +182,19 @@ def _table(standard: Standard, table: Table) -> str:
             lines.append(f"COMMENT ON COLUMN {full_name}.{name} IS {_literal(description)};")
     for field in table.base_fields:
         # That the town of a delivered row is in the register is asked once for each delivery: see the end of the DDL.
-        if field.references and not (table.history and field.name == table.town_key):
+        # What is said of such a row has its town from it. Its shape, too: without the row the view does not show it, and
+        # whoever says it anew removes it. A constraint would lock the row for each that is written (95 us).
+        if field.references and not (
+            (field.name == table.town_key and (table.history or not has_shapes(table)))
+            or (table.geometry and table.geometry.taken_from == field.references)
+        ):
             other = standard.table(field.references)
             constraint = f"{table.name}_{field.name}_fkey"
             # Not dropped and added anew: that would read the whole table again at every `statewide init`.
             lines.append(
                 f"DO $$ BEGIN\n    ALTER TABLE {full_name} ADD CONSTRAINT {constraint}\n"
                 f"    FOREIGN KEY ({field.name}) REFERENCES {other.schema_name}.{other.name} ({other.key})"
-                + (" ON DELETE CASCADE" if table.geometry and table.geometry.taken_from == other.name else "")
-                + ";\nEXCEPTION WHEN duplicate_object THEN NULL;\nEND $$;"
+                ";\nEXCEPTION WHEN duplicate_object THEN NULL;\nEND $$;"
             )
     for columns in table.indexes:
         name = f"{table.name}_{'_'.join(columns)}_idx"

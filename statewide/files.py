@@ -129,8 +129,8 @@ def inspect(
     Raises UnreadableDelivery (the sender must act) and StorageFull.
     """
     with _named(path), _folders(work) as (room, inside):
-        job = _Job(path, room, inside, layer, shapes, geometry, limits or Limits())
-        return Inspection(**_facts(job, _run_child(job, rows=False)))
+        job = _Job(path, room, inside, shapes, geometry, limits or Limits())
+        return Inspection(**_facts(job, _run_child(job, [layer], rows=False)[0]))
 
 
 def read(
@@ -145,7 +145,8 @@ def read(
     """The rows of one layer; with ``shapes=False`` its geometry column is all null. The table is mapped from a file
     in ``work``, which must outlive it on other systems than Linux. Takes and raises what ``inspect`` does."""
     with _named(path), _folders(work) as (room, inside):
-        return _reading(_Job(path, room, inside, layer, shapes, geometry, limits or Limits()))
+        job = _Job(path, room, inside, shapes, geometry, limits or Limits())
+        return _reading(job, layer, _run_child(job, [layer], rows=True)[0])
 
 
 def read_layers(
@@ -161,18 +162,16 @@ def read_layers(
     Takes and raises what ``read`` does; where ``pick`` names none, it is ``read`` of a layer that nobody named.
     """
     with _named(path), _folders(work) as (room, inside):
-        job = _Job(path, room, inside, None, True, geometry, limits or Limits())
-        there = tuple(_layer(listed) for listed in _run_child(job, rows=False, pick=False)["layers"])
-        names: list[str | None] = [*pick(there)]
-        readings = []
-        for name in names or [None]:
-            job.layer = name
-            readings.append(_reading(job))
-        return readings
+        job = _Job(path, room, inside, True, geometry, limits or Limits())
+        there = tuple(_layer(listed) for listed in _run_child(job, [], rows=False)[0]["layers"])
+        names: list[str | None] = [*pick(there)] or [None]
+        return [
+            _reading(job, name, result) for name, result in zip(names, _run_child(job, names, rows=True), strict=True)
+        ]
 
 
-def _reading(job: _Job) -> Reading:
-    result = _read_again_if_short(job, _run_child(job, rows=True))
+def _reading(job: _Job, layer: str | None, result: dict[str, Any]) -> Reading:
+    result = _read_again_if_short(job, layer, result)
     table = _map_table(Path(result["out"]) / "table.arrow")
     facts = _facts(job, result)
     rows, how = _counted(job.delivery, result)
@@ -200,7 +199,6 @@ class _Job:
         path: Path,
         room: Path,
         inside: Path,
-        layer: str | None,
         shapes: bool,
         geometry: str,
         limits: Limits,
@@ -208,7 +206,6 @@ class _Job:
         self.path = path
         self.room = room
         self.inside = inside
-        self.layer = layer
         self.shapes = shapes
         self.geometry = geometry
         self.limits = limits
@@ -249,8 +246,11 @@ def _folders(work: Path) -> Iterator[tuple[Path, Path]]:
 # The throwaway process
 
 
-def _run_child(job: _Job, *, rows: bool, careful: bool = False, pick: bool = True) -> dict[str, Any]:
+def _run_child(job: _Job, layers: Sequence[str | None], *, rows: bool, careful: bool = False) -> list[dict[str, Any]]:
+    """What there is to say of each layer, and of the delivery; without a layer, of the delivery alone."""
     out = Path(tempfile.mkdtemp(prefix="out-", dir=job.room))
+    for number in range(len(layers)):  # the child may make no folders
+        (out / str(number)).mkdir()
     limits = job.limits
     request = job.room / f"{out.name}.json"
     request.write_text(
@@ -258,11 +258,10 @@ def _run_child(job: _Job, *, rows: bool, careful: bool = False, pick: bool = Tru
             {
                 "input": str(job.inside),
                 "out": str(out),
-                "layer": job.layer,
+                "layers": list(layers),
                 "shapes": job.shapes,
                 "geometry": job.geometry,
                 "read": rows,
-                "pick": pick,
                 "careful": careful,
                 "limits": asdict(limits),
                 "datasets": [
@@ -292,7 +291,8 @@ def _run_child(job: _Job, *, rows: bool, careful: bool = False, pick: bool = Tru
     result: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
     if "refused" in result:
         raise Unusable(result["refused"])
-    return result | {"out": str(out)}
+    each = result.pop("each") or [{}]
+    return [{**result, **found, "out": str(out / str(number))} for number, found in enumerate(each)]
 
 
 def _died(code: int) -> str:
@@ -303,7 +303,7 @@ def _died(code: int) -> str:
     return "could not be read: it is damaged in a way that its reader does not know; export it again"
 
 
-def _read_again_if_short(job: _Job, result: dict[str, Any]) -> dict[str, Any]:
+def _read_again_if_short(job: _Job, layer: str | None, result: dict[str, Any]) -> dict[str, Any]:
     """Where the bulk reading failed or fell short, ask for each record by its id and keep the better of the two."""
     counted, _ = _counted(job.delivery, result)
     promised = counted if counted is not None else result["layers"][result["picked"]]["rows"]
@@ -314,7 +314,7 @@ def _read_again_if_short(job: _Job, result: dict[str, Any]) -> dict[str, Any]:
         return result
     if kind in BY_RECORD:
         try:
-            again = _run_child(job, rows=True, careful=True)
+            [again] = _run_child(job, [layer], rows=True, careful=True)
             if failed or again["rows"]["read"] > result["rows"]["read"]:
                 return again
             result["broken_rows"] = again["broken_rows"]

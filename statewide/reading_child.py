@@ -70,22 +70,24 @@ def serve(request: dict[str, Any]) -> None:
 
 
 def _work(request: dict[str, Any], out: Path, limits: Limits) -> dict[str, Any]:
+    """What the delivery holds, and under ``each`` what there is to say of every layer that was asked for."""
     from statewide.reading_rows import Dataset
 
     datasets = [Dataset(**dataset) for dataset in request["datasets"]]
+    shapes, geometry = request["shapes"], request["geometry"]
+    pick = partial(choose_layer, geometry=geometry) if shapes else choose_table
+    each: list[dict[str, Any]] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        delivery = _Delivery(datasets, out, limits, request["shapes"])
+        delivery = _Delivery(datasets, out, limits, shapes)
         layers = [entry.layer for entry in delivery.entries]
-        shapes, geometry = request["shapes"], request["geometry"]
-        pick = partial(choose_layer, geometry=geometry) if shapes else choose_table
-        picked, why = pick(layers, request["layer"]) if request["pick"] else (0, "the first")
-        if shapes and request["pick"]:
-            _check_shapes(layers[picked], geometry)
-        entry = delivery.entries[picked]
-        result: dict[str, Any] = {"picked": picked, "why": why, "isolation": delivery.isolation}
-        if request["read"]:
-            result.update(entry.read(out, shapes, request["careful"]))
+        for number, wanted in enumerate(request["layers"]):
+            picked, why = pick(layers, wanted)
+            if shapes:
+                _check_shapes(layers[picked], geometry)
+            each.append({"picked": picked, "why": why})
+            if request["read"]:
+                each[-1].update(delivery.entries[picked].read(out / str(number), shapes, request["careful"]))
         _resolve_crs(layers)
     # What GDAL warns of is in its log too, and read from there; the rest is pyogrio's own.
     said = [
@@ -95,17 +97,18 @@ def _work(request: dict[str, Any], out: Path, limits: Limits) -> dict[str, Any]:
     ]
     measured = "The shapes have measures (M), which are not used."
     notes = [measured] if any(str(warning.message).startswith("Measured (M)") for warning in caught) else []
-    said += delivery.warnings + entry.warnings + result.pop("warnings", [])
-    dataset = datasets[entry.layer.dataset]
-    return result | {
-        "layers": [asdict(found) for found in layers],
-        "count": asdict(entry.count),
-        "encoding": dataset.encoding_said,
-        "encoding_how": dataset.encoding_how,
-        "delimiter": dataset.delimiter,
-        "warnings": list(dict.fromkeys(said)),
-        "notes": entry.notes + result.get("notes", []) + notes,
-    }
+    for found in each:
+        entry = delivery.entries[found["picked"]]
+        dataset = datasets[entry.layer.dataset]
+        found |= {
+            "count": asdict(entry.count),
+            "encoding": dataset.encoding_said,
+            "encoding_how": dataset.encoding_how,
+            "delimiter": dataset.delimiter,
+            "warnings": list(dict.fromkeys(said + delivery.warnings + entry.warnings + found.pop("warnings", []))),
+            "notes": entry.notes + found.get("notes", []) + notes,
+        }
+    return {"isolation": delivery.isolation, "layers": [asdict(found) for found in layers], "each": each}
 
 
 @dataclass

@@ -16,6 +16,11 @@ from typing import NoReturn
 from statewide.lean import without
 from statewide.sandbox import TAP
 
+_PLACED = (
+    b'{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": null}],'
+    b' "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2234"}}}'
+)
+
 
 def main() -> None:
     """Serve until standard input ends, as it does when the other side is gone.
@@ -41,17 +46,21 @@ def _answer(number: int) -> None:
 def _load() -> None:
     """What every reader needs and what takes long; the copy takes away the drivers that it may not have."""
     with without("pandas", "geopandas"):
+        import numpy.ma
         import pyarrow.compute
         import pyogrio
         import pyproj
         import shapely
 
+        import statewide.esri_pages
         import statewide.prescan
         import statewide.reading_child
+        import statewide.reading_gdal
         import statewide.reading_parquet
         import statewide.reading_rows
         import statewide.reading_tables
-    del pyarrow, pyogrio, pyproj, shapely, statewide
+    pyogrio.read_info(_PLACED)  # opens the libraries' tables of projections for all copies
+    del numpy, pyarrow, pyogrio, pyproj, shapely, statewide
 
 
 def _read(request: Path, out: Path) -> NoReturn:

@@ -62,6 +62,9 @@ def test_shellcheck_finds_nothing() -> None:
         ["ingest-addresses"],
         ["ingest-addresses", "points.zip"],
         ["ingest-addresses", "--help"],
+        ["load-hazard"],
+        ["load-hazard", "flood-zones", "2025-07"],
+        ["load-hazard", "--help"],
     ],
     ids=" ".join,
 )

@@ -1,11 +1,14 @@
 -- What is odd between the addresses and the parcels of a town. What the published view withholds is not listed,
--- and its parcel is as if it had no address: that it is missing from the list would tell.
+-- and its parcel is as if it had no address: that it is missing from the list would tell. An address that is gone is no
+-- address of a building.
 WITH linked AS (
     SELECT parcel.parcel_uid, parcel.cama_link_normalized
     FROM published.addresses AS point
     JOIN addresses.address_parcel AS pair USING (address_uid)
     JOIN cadastral.parcel AS parcel ON parcel.parcel_uid = pair.parcel_uid
     WHERE point.cousub_fips = %(town)s AND pair.cousub_fips = %(town)s
+      AND coalesce(lower(btrim(point.lifecycle)) <> ALL(%(retired)s), true)
+      AND coalesce(point.expire >= current_date, true)
 )
 SELECT
     link.conflict, point.address_uid, point.address_label AS address,
@@ -19,14 +22,16 @@ JOIN addresses.address_link AS link USING (address_uid)
 LEFT JOIN LATERAL (
     SELECT parcel_uid, parcel_id, location, method, distance_ft
     FROM addresses.address_parcel AS pair JOIN cadastral.parcel USING (parcel_uid)
-    WHERE pair.cousub_fips = point.cousub_fips AND pair.address_uid = point.address_uid AND NOT 'inside' = ANY(string_to_array(evidence, ' '))
+    WHERE pair.cousub_fips = point.cousub_fips AND pair.address_uid = point.address_uid
+      AND NOT 'inside' = ANY(string_to_array(evidence, ' '))
     ORDER BY confidence DESC, parcel_uid
     LIMIT 1
 ) AS told ON true
 LEFT JOIN LATERAL (
     SELECT parcel_uid, parcel_id, location
     FROM addresses.address_parcel AS pair JOIN cadastral.parcel USING (parcel_uid)
-    WHERE pair.cousub_fips = point.cousub_fips AND pair.address_uid = point.address_uid AND 'inside' = ANY(string_to_array(evidence, ' '))
+    WHERE pair.cousub_fips = point.cousub_fips AND pair.address_uid = point.address_uid
+      AND 'inside' = ANY(string_to_array(evidence, ' '))
     ORDER BY confidence DESC, parcel_uid
     LIMIT 1
 ) AS lies ON true

@@ -11,8 +11,8 @@ drawn AS MATERIALIZED (
     SELECT ST_SetSRID(ST_GeomFromWKB(%(area)s::bytea), 4326) AS area
 ),
 classes AS MATERIALIZED (
-    SELECT * FROM unnest(%(class_layers)s::text[], %(class_codes)s::text[], %(class_families)s::text[], %(class_places)s::integer[])
-        AS c (layer, class, family, place)
+    SELECT * FROM unnest(%(class_layers)s::text[], %(class_codes)s::text[], %(class_families)s::integer[],
+        %(class_places)s::integer[], %(class_numbers)s::integer[]) AS c (layer, class, family, place, number)
 ),
 picked AS MATERIALIZED (
     SELECT
@@ -23,40 +23,50 @@ picked AS MATERIALIZED (
 ),
 selected AS MATERIALIZED (
     -- A lot on two rolls counts twice only where both its rows are in the answer.
-    SELECT p.*, CASE WHEN %(area)s::bytea IS NULL OR p.twin_uid IN (SELECT parcel_uid FROM picked) THEN p.twin_town END AS twice_with
+    SELECT p.*, t.twice_with, dense_rank() OVER (ORDER BY p.cousub_fips, p.valuation_year, p.is_exempt, t.twice_with) AS sort
     FROM picked AS p
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN %(area)s::bytea IS NULL OR p.twin_uid IN (SELECT parcel_uid FROM picked) THEN p.twin_town END
+            AS twice_with
+    ) AS t
 ),
 hazards AS MATERIALIZED (
     SELECT h.*, s.cousub_fips, s.area_sqft, s.stack_count, s.shape_hash
     FROM selected AS s JOIN published.exposure_parcel_hazards AS h ON h.parcel_uid = s.parcel_uid
     WHERE h.layer = ANY(%(layers)s::text[])
 ),
+pieces AS MATERIALIZED (
+    SELECT h.parcel_uid, h.layer, h.centroid_class, a.key AS class, a.value::double precision AS sqft
+    FROM hazards AS h, jsonb_each_text(h.area_by_class) AS a
+    WHERE h.worst_class_rank > %(calm_rank)s
+),
 met AS MATERIALIZED (
-    SELECT h.parcel_uid, h.layer, c.family, c.place, c.class, a.value::double precision AS sqft, h.centroid_class = c.class AS centre
-    FROM hazards AS h, jsonb_each_text(h.area_by_class) AS a, classes AS c
-    WHERE h.worst_class_rank > %(calm_rank)s AND c.layer = h.layer AND c.class = a.key
+    SELECT p.parcel_uid, c.family, c.place, c.number, p.sqft, p.centroid_class = c.class AS centre
+    FROM pieces AS p JOIN classes AS c ON c.layer = p.layer AND c.class = p.class
 ),
 running AS (
     -- A place belongs to the first class of its family that reaches it, and so to what all later ones reach, too.
-    SELECT parcel_uid, layer, family, place, sum(sqft) OVER reached AS sqft, bool_or(centre) OVER reached AS centre,
-        lead(place) OVER (PARTITION BY parcel_uid, layer, family ORDER BY place) AS next_place
+    SELECT parcel_uid, family, place, sum(sqft) OVER reached AS sqft, bool_or(centre) OVER reached AS centre,
+        lead(place) OVER reached AS next_place
     FROM met
-    WINDOW reached AS (PARTITION BY parcel_uid, layer, family ORDER BY place)
+    WINDOW reached AS (PARTITION BY parcel_uid, family ORDER BY place)
 ),
 grouped AS (
-    SELECT parcel_uid, layer, 'alone' AS kind, class, sqft, centre FROM met
+    SELECT parcel_uid, 2 AS kind, number, sqft, centre FROM met
     UNION ALL
-    SELECT r.parcel_uid, r.layer, 'up_to', c.class, r.sqft, r.centre
+    SELECT r.parcel_uid, 3, c.number, r.sqft, r.centre
     FROM running AS r
-    JOIN classes AS c ON c.layer = r.layer AND c.family = r.family AND c.place >= r.place
-        AND (r.next_place IS NULL OR c.place < r.next_place)
+    JOIN classes AS c ON c.family = r.family AND c.place >= r.place AND (r.next_place IS NULL OR c.place < r.next_place)
     UNION ALL
-    SELECT parcel_uid, layer, 'any', '', sum(sqft), bool_or(centre) FROM met GROUP BY parcel_uid, layer
+    -- A layer's families count from a multiple of ten on.
+    SELECT parcel_uid, 1, family / 10, sum(sqft), bool_or(centre) FROM met GROUP BY parcel_uid, family / 10
     UNION ALL
-    SELECT parcel_uid, '', 'all', '', least(in_area_pct, 100) / 100 * area_sqft, centre_inside FROM selected
+    SELECT parcel_uid, 0, 0, least(in_area_pct, 100) / 100 * area_sqft, centre_inside FROM selected
 ),
 shared AS MATERIALIZED (
-    SELECT s.*, g.layer, g.kind, g.class, g.sqft, g.centre,
+    SELECT s.sort, g.kind, g.number, g.sqft, g.centre, s.stack_count, s.area_sqft, s.parcel_uid, s.parcels_sharing,
+        s.cousub_fips, s.link, s.counts_here, s.assessed_total_usd, s.appraised_total_usd, s.dwelling_unit_count,
+        s.assessment_count,
         CASE WHEN s.area_sqft > 0 THEN round(g.sqft / s.area_sqft * 1e6) / 1e4 ELSE 0 END AS share_pct
     FROM grouped AS g JOIN selected AS s ON s.parcel_uid = g.parcel_uid
 ),
@@ -65,18 +75,17 @@ valued AS (
     UNION ALL
     -- Of the parcels that have one link, the one with the largest share stands for their value.
     SELECT *, row_number() OVER (
-        PARTITION BY layer, kind, class, cousub_fips, link ORDER BY share_pct DESC, counts_here DESC, parcel_uid
+        PARTITION BY kind, number, cousub_fips, link ORDER BY share_pct DESC, counts_here DESC, parcel_uid
     ) = 1
     FROM shared WHERE parcels_sharing > 1
 ),
-cells AS MATERIALIZED (
+summed AS MATERIALIZED (
     SELECT
-        cousub_fips, layer, kind, class,
+        sort, kind, number,
         width_bucket(share_pct, %(shares)s::double precision[])::smallint AS share_step,
-        valuation_year, is_exempt, twice_with,
         count(*) AS parcels,
         count(*) FILTER (WHERE centre) AS parcels_centre,
-        sum(CASE kind WHEN 'all' THEN area_sqft ELSE sqft END / stack_count) AS area_sqft,
+        sum(CASE kind WHEN 0 THEN area_sqft ELSE sqft END / stack_count) AS area_sqft,
         sum(assessed_total_usd) FILTER (WHERE has_value) AS assessed_usd,
         sum(appraised_total_usd) FILTER (WHERE has_value) AS appraised_usd,
         count(*) FILTER (WHERE has_value AND assessment_count > 0 AND assessed_total_usd IS NOT NULL) AS values_counted,
@@ -85,7 +94,18 @@ cells AS MATERIALIZED (
         sum(dwelling_unit_count) FILTER (WHERE has_value) AS units,
         count(*) FILTER (WHERE has_value AND assessment_count > 0 AND dwelling_unit_count IS NULL) AS units_missing
     FROM valued
-    GROUP BY cousub_fips, layer, kind, class, 5, valuation_year, is_exempt, twice_with
+    GROUP BY 1, 2, 3, 4
+),
+cells AS MATERIALIZED (
+    SELECT
+        k.cousub_fips, coalesce(c.layer, l.layer, '') AS layer, (ARRAY['all', 'any', 'alone', 'up_to'])[s.kind + 1] AS kind,
+        coalesce(c.class, '') AS class, s.share_step, k.valuation_year, k.is_exempt, k.twice_with,
+        s.parcels, s.parcels_centre, s.area_sqft, s.assessed_usd, s.appraised_usd, s.values_counted, s.values_missing,
+        s.no_assessment, s.units, s.units_missing
+    FROM summed AS s
+    JOIN (SELECT DISTINCT sort, cousub_fips, valuation_year, is_exempt, twice_with FROM selected) AS k ON k.sort = s.sort
+    LEFT JOIN classes AS c ON s.kind > 1 AND c.number = s.number
+    LEFT JOIN (SELECT DISTINCT layer, family / 10 AS number FROM classes) AS l ON s.kind = 1 AND l.number = s.number
 ),
 current AS MATERIALIZED (
     SELECT layer, layer_load_id FROM published.exposure_layers

@@ -219,8 +219,8 @@ COMMENT ON COLUMN addresses.address_point.delivered_address IS 'Number and stree
 COMMENT ON COLUMN addresses.address_point.number_source IS 'Whether the town gave the house number in columns of its own, or the platform took it from the whole address.';
 COMMENT ON COLUMN addresses.address_point.street_source IS 'Whether the town gave the parts of the street in columns of their own, or the platform took the street apart, also where it stood in several columns in another way (RD EXT as a type).';
 COMMENT ON COLUMN addresses.address_point.unit_source IS 'Whether the town gave the unit in columns of its own, or the platform took it from the whole address.';
-COMMENT ON COLUMN addresses.address_point.address_label IS 'Number, street and unit in one line, put together from the parts in full words. It has no city, State or ZIP code.';
-COMMENT ON COLUMN addresses.address_point.address_normalized IS 'The same line in capitals and without punctuation, so that two spellings of one address meet.';
+COMMENT ON COLUMN addresses.address_point.address_label IS 'Number, street, building, floor and unit in one line, put together from the parts in full words. It has no city, State or ZIP code.';
+COMMENT ON COLUMN addresses.address_point.address_normalized IS 'Number, street and unit in capitals and without punctuation, so that two spellings of one address meet.';
 COMMENT ON COLUMN addresses.address_point.structure IS 'Which of several buildings at the address, such as Building 5.';
 COMMENT ON COLUMN addresses.address_point.wing IS 'Wing of the building.';
 COMMENT ON COLUMN addresses.address_point.floor IS 'Floor of the building, as people there call it.';
@@ -394,58 +394,6 @@ COMMENT ON TABLE addresses.address_point_history IS 'Ended versions of addresses
 CREATE INDEX IF NOT EXISTS address_point_history_address_uid_idx ON addresses.address_point_history (address_uid);
 CREATE INDEX IF NOT EXISTS address_point_history_cousub_fips_valid_to_idx ON addresses.address_point_history (cousub_fips, valid_to);
 
--- Loaded version of a hazard layer
-CREATE TABLE IF NOT EXISTS resilience.hazard_layer_version (
-    layer_load_id uuid NOT NULL,
-    layer text NOT NULL CHECK (length(layer) <= 40),
-    source_list text CHECK (length(source_list) <= 60),
-    layer_version text NOT NULL CHECK (length(layer_version) <= 60),
-    is_current boolean NOT NULL,
-    v_datum text CHECK (length(v_datum) <= 20),
-    source_name text CHECK (length(source_name) <= 200),
-    license text CHECK (length(license) <= 200),
-    effective_on date,
-    loaded_at timestamptz NOT NULL,
-    source_file text NOT NULL CHECK (length(source_file) <= 255),
-    source_sha256 text NOT NULL CHECK (length(source_sha256) <= 64),
-    coverage_sha256 text CHECK (length(coverage_sha256) <= 64),
-    class_list_version text NOT NULL CHECK (length(class_list_version) <= 20),
-    summary jsonb NOT NULL,
-    PRIMARY KEY (layer_load_id)
-);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS layer_load_id uuid;
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS layer text CHECK (length(layer) <= 40);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_list text CHECK (length(source_list) <= 60);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS layer_version text CHECK (length(layer_version) <= 60);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS is_current boolean;
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS v_datum text CHECK (length(v_datum) <= 20);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_name text CHECK (length(source_name) <= 200);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS license text CHECK (length(license) <= 200);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS effective_on date;
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS loaded_at timestamptz;
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_file text CHECK (length(source_file) <= 255);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_sha256 text CHECK (length(source_sha256) <= 64);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS coverage_sha256 text CHECK (length(coverage_sha256) <= 64);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS class_list_version text CHECK (length(class_list_version) <= 20);
-ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS summary jsonb;
-COMMENT ON TABLE resilience.hazard_layer_version IS 'One row for every version of a hazard layer that was ever loaded, and what had to be done to it.';
-COMMENT ON COLUMN resilience.hazard_layer_version.layer_load_id IS 'Made from layer, version and checksums; the same load has the same identifier.';
-COMMENT ON COLUMN resilience.hazard_layer_version.layer IS 'Which hazard layer.';
-COMMENT ON COLUMN resilience.hazard_layer_version.source_list IS 'Which of several lists of the layer it is, each with a current version of its own. Only of critical facilities.';
-COMMENT ON COLUMN resilience.hazard_layer_version.layer_version IS 'Version as named when it was loaded.';
-COMMENT ON COLUMN resilience.hazard_layer_version.is_current IS 'True for the version that is published and that overlays are made with.';
-COMMENT ON COLUMN resilience.hazard_layer_version.v_datum IS 'What heights or depths of the layer are measured from, if it has any.';
-COMMENT ON COLUMN resilience.hazard_layer_version.source_name IS 'Who made the layer.';
-COMMENT ON COLUMN resilience.hazard_layer_version.license IS 'Licence or terms under which it may be passed on.';
-COMMENT ON COLUMN resilience.hazard_layer_version.effective_on IS 'Day from which the version is in force, if it was stated.';
-COMMENT ON COLUMN resilience.hazard_layer_version.loaded_at IS 'When it was loaded.';
-COMMENT ON COLUMN resilience.hazard_layer_version.source_file IS 'Name of the file.';
-COMMENT ON COLUMN resilience.hazard_layer_version.source_sha256 IS 'SHA-256 of the file.';
-COMMENT ON COLUMN resilience.hazard_layer_version.coverage_sha256 IS 'SHA-256 of the file that says what the study covers; empty when none was given, and then only the zones themselves count as mapped.';
-COMMENT ON COLUMN resilience.hazard_layer_version.class_list_version IS 'Version of the code list by which zones were classed and ranked.';
-COMMENT ON COLUMN resilience.hazard_layer_version.summary IS 'Counts of the load, repairs with the area that each moved, and what was odd in the file.';
-CREATE INDEX IF NOT EXISTS hazard_layer_version_layer_is_current_idx ON resilience.hazard_layer_version (layer, is_current);
-
 -- Address and hazard
 CREATE TABLE IF NOT EXISTS resilience.address_hazard (
     address_hazard_uid uuid NOT NULL,
@@ -505,21 +453,6 @@ COMMENT ON COLUMN resilience.address_hazard.layer_load_id IS 'The load that the 
 COMMENT ON COLUMN resilience.address_hazard.address_submission_id IS 'The delivery that wrote the version of the address that the row was computed with.';
 COMMENT ON COLUMN resilience.address_hazard.address_shape_hash IS 'Place of the point that the row was computed with; another place makes it be computed again.';
 COMMENT ON COLUMN resilience.address_hazard.computed_at IS 'When the row was computed.';
-DO $$ BEGIN
-    ALTER TABLE resilience.address_hazard ADD CONSTRAINT address_hazard_address_uid_fkey
-    FOREIGN KEY (address_uid) REFERENCES addresses.address_point (address_uid) ON DELETE CASCADE;
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
-DO $$ BEGIN
-    ALTER TABLE resilience.address_hazard ADD CONSTRAINT address_hazard_cousub_fips_fkey
-    FOREIGN KEY (cousub_fips) REFERENCES statewide.municipality (cousub_fips);
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
-DO $$ BEGIN
-    ALTER TABLE resilience.address_hazard ADD CONSTRAINT address_hazard_layer_load_id_fkey
-    FOREIGN KEY (layer_load_id) REFERENCES resilience.hazard_layer_version (layer_load_id);
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
 CREATE INDEX IF NOT EXISTS address_hazard_address_uid_layer_idx ON resilience.address_hazard (address_uid, layer);
 CREATE INDEX IF NOT EXISTS address_hazard_cousub_fips_layer_idx ON resilience.address_hazard (cousub_fips, layer);
 CREATE INDEX IF NOT EXISTS address_hazard_layer_zone_class_idx ON resilience.address_hazard (layer, zone_class);
@@ -1748,6 +1681,58 @@ COMMENT ON COLUMN resilience.hazard_change.changed_at IS 'When the answer change
 CREATE INDEX IF NOT EXISTS hazard_change_layer_changed_at_idx ON resilience.hazard_change (layer, changed_at);
 CREATE INDEX IF NOT EXISTS hazard_change_cousub_fips_changed_at_idx ON resilience.hazard_change (cousub_fips, changed_at);
 
+-- Loaded version of a hazard layer
+CREATE TABLE IF NOT EXISTS resilience.hazard_layer_version (
+    layer_load_id uuid NOT NULL,
+    layer text NOT NULL CHECK (length(layer) <= 40),
+    source_list text CHECK (length(source_list) <= 60),
+    layer_version text NOT NULL CHECK (length(layer_version) <= 60),
+    is_current boolean NOT NULL,
+    v_datum text CHECK (length(v_datum) <= 20),
+    source_name text CHECK (length(source_name) <= 200),
+    license text CHECK (length(license) <= 200),
+    effective_on date,
+    loaded_at timestamptz NOT NULL,
+    source_file text NOT NULL CHECK (length(source_file) <= 255),
+    source_sha256 text NOT NULL CHECK (length(source_sha256) <= 64),
+    coverage_sha256 text CHECK (length(coverage_sha256) <= 64),
+    class_list_version text NOT NULL CHECK (length(class_list_version) <= 20),
+    summary jsonb NOT NULL,
+    PRIMARY KEY (layer_load_id)
+);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS layer_load_id uuid;
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS layer text CHECK (length(layer) <= 40);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_list text CHECK (length(source_list) <= 60);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS layer_version text CHECK (length(layer_version) <= 60);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS is_current boolean;
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS v_datum text CHECK (length(v_datum) <= 20);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_name text CHECK (length(source_name) <= 200);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS license text CHECK (length(license) <= 200);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS effective_on date;
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS loaded_at timestamptz;
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_file text CHECK (length(source_file) <= 255);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS source_sha256 text CHECK (length(source_sha256) <= 64);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS coverage_sha256 text CHECK (length(coverage_sha256) <= 64);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS class_list_version text CHECK (length(class_list_version) <= 20);
+ALTER TABLE resilience.hazard_layer_version ADD COLUMN IF NOT EXISTS summary jsonb;
+COMMENT ON TABLE resilience.hazard_layer_version IS 'One row for every version of a hazard layer that was ever loaded, and what had to be done to it.';
+COMMENT ON COLUMN resilience.hazard_layer_version.layer_load_id IS 'Made from layer, version and checksums; the same load has the same identifier.';
+COMMENT ON COLUMN resilience.hazard_layer_version.layer IS 'Which hazard layer.';
+COMMENT ON COLUMN resilience.hazard_layer_version.source_list IS 'Which of several lists of the layer it is, each with a current version of its own. Only of critical facilities.';
+COMMENT ON COLUMN resilience.hazard_layer_version.layer_version IS 'Version as named when it was loaded.';
+COMMENT ON COLUMN resilience.hazard_layer_version.is_current IS 'True for the version that is published and that overlays are made with.';
+COMMENT ON COLUMN resilience.hazard_layer_version.v_datum IS 'What heights or depths of the layer are measured from, if it has any.';
+COMMENT ON COLUMN resilience.hazard_layer_version.source_name IS 'Who made the layer.';
+COMMENT ON COLUMN resilience.hazard_layer_version.license IS 'Licence or terms under which it may be passed on.';
+COMMENT ON COLUMN resilience.hazard_layer_version.effective_on IS 'Day from which the version is in force, if it was stated.';
+COMMENT ON COLUMN resilience.hazard_layer_version.loaded_at IS 'When it was loaded.';
+COMMENT ON COLUMN resilience.hazard_layer_version.source_file IS 'Name of the file.';
+COMMENT ON COLUMN resilience.hazard_layer_version.source_sha256 IS 'SHA-256 of the file.';
+COMMENT ON COLUMN resilience.hazard_layer_version.coverage_sha256 IS 'SHA-256 of the file that says what the study covers; empty when none was given, and then only the zones themselves count as mapped.';
+COMMENT ON COLUMN resilience.hazard_layer_version.class_list_version IS 'Version of the code list by which zones were classed and ranked.';
+COMMENT ON COLUMN resilience.hazard_layer_version.summary IS 'Counts of the load, repairs with the area that each moved, and what was odd in the file.';
+CREATE INDEX IF NOT EXISTS hazard_layer_version_layer_is_current_idx ON resilience.hazard_layer_version (layer, is_current);
+
 -- Mapped area of a hazard layer
 CREATE TABLE IF NOT EXISTS resilience.hazard_coverage (
     hazard_coverage_uid uuid NOT NULL,
@@ -2094,21 +2079,6 @@ COMMENT ON COLUMN resilience.parcel_hazard.layer_load_id IS 'The load that the r
 COMMENT ON COLUMN resilience.parcel_hazard.parcel_submission_id IS 'The delivery that wrote the version of the parcel that the row was computed with.';
 COMMENT ON COLUMN resilience.parcel_hazard.parcel_shape_hash IS 'Shape of the parcel that the row was computed with; another shape makes it be computed again.';
 COMMENT ON COLUMN resilience.parcel_hazard.computed_at IS 'When the row was computed.';
-DO $$ BEGIN
-    ALTER TABLE resilience.parcel_hazard ADD CONSTRAINT parcel_hazard_parcel_uid_fkey
-    FOREIGN KEY (parcel_uid) REFERENCES cadastral.parcel (parcel_uid) ON DELETE CASCADE;
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
-DO $$ BEGIN
-    ALTER TABLE resilience.parcel_hazard ADD CONSTRAINT parcel_hazard_cousub_fips_fkey
-    FOREIGN KEY (cousub_fips) REFERENCES statewide.municipality (cousub_fips);
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
-DO $$ BEGIN
-    ALTER TABLE resilience.parcel_hazard ADD CONSTRAINT parcel_hazard_layer_load_id_fkey
-    FOREIGN KEY (layer_load_id) REFERENCES resilience.hazard_layer_version (layer_load_id);
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
 CREATE INDEX IF NOT EXISTS parcel_hazard_parcel_uid_layer_idx ON resilience.parcel_hazard (parcel_uid, layer);
 CREATE INDEX IF NOT EXISTS parcel_hazard_cousub_fips_layer_idx ON resilience.parcel_hazard (cousub_fips, layer);
 CREATE INDEX IF NOT EXISTS parcel_hazard_layer_worst_class_idx ON resilience.parcel_hazard (layer, worst_class);
@@ -2154,16 +2124,6 @@ COMMENT ON COLUMN resilience.parcel_imagery.parcel_submission_id IS 'The deliver
 COMMENT ON COLUMN resilience.parcel_imagery.parcel_shape_hash IS 'Shape of the parcel that the row was computed with; another shape makes it be computed again.';
 COMMENT ON COLUMN resilience.parcel_imagery.imagery_hash IS 'The pictures around the town that the row was computed with; others make it be computed again.';
 COMMENT ON COLUMN resilience.parcel_imagery.computed_at IS 'When the row was computed.';
-DO $$ BEGIN
-    ALTER TABLE resilience.parcel_imagery ADD CONSTRAINT parcel_imagery_parcel_uid_fkey
-    FOREIGN KEY (parcel_uid) REFERENCES cadastral.parcel (parcel_uid) ON DELETE CASCADE;
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
-DO $$ BEGIN
-    ALTER TABLE resilience.parcel_imagery ADD CONSTRAINT parcel_imagery_cousub_fips_fkey
-    FOREIGN KEY (cousub_fips) REFERENCES statewide.municipality (cousub_fips);
-EXCEPTION WHEN duplicate_object THEN NULL;
-END $$;
 CREATE INDEX IF NOT EXISTS parcel_imagery_cousub_fips_idx ON resilience.parcel_imagery (cousub_fips);
 CREATE INDEX IF NOT EXISTS parcel_imagery_program_idx ON resilience.parcel_imagery (program);
 

@@ -28,12 +28,12 @@ CREATE VIEW published.exposure_addresses AS
 SELECT a.address_uid, a.cousub_fips, a.shape_hash, a.geom_lonlat, l.parcel_uid
 FROM addresses.address_point AS a
 LEFT JOIN addresses.address_link AS l ON l.address_uid = a.address_uid
-WHERE NOT EXISTS (SELECT 1 FROM confidential.withheld_point AS w WHERE w.address_uid = a.address_uid);
+WHERE a.address_uid NOT IN (SELECT w.address_uid FROM confidential.withheld_point AS w);
 
 CREATE VIEW published.exposure_address_hazards AS
 SELECT h.address_uid, h.layer, h.layer_load_id, h.address_shape_hash, h.zone_class, h.is_sfha, h.static_bfe_ft
 FROM resilience.address_hazard AS h
-WHERE NOT EXISTS (SELECT 1 FROM confidential.withheld_point AS w WHERE w.address_uid = h.address_uid);
+WHERE h.address_uid NOT IN (SELECT w.address_uid FROM confidential.withheld_point AS w);
 
 CREATE VIEW published.exposure_layers AS
 SELECT v.layer_load_id, v.layer, v.layer_version, v.effective_on, v.loaded_at, v.source_name, v.license, v.v_datum,

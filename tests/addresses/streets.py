@@ -30,6 +30,8 @@ class Point:
     direction: str | None = None
     village: str | None = None
     zip_code: str | None = None
+    lifecycle: str | None = None
+    expire: str | None = None
 
     @property
     def uid(self) -> uuid.UUID:
@@ -70,12 +72,18 @@ POINTS = (
     Point("Groton", 30, "Main", direction="West", village="Noank"),
     Point("Stonington", 30, "Main", village="Mystic", zip_code="06355"),
     Point("Avon", 3, "New London", "Turnpike"),
+    Point("Avon", 50, "Quarry", lifecycle="Pending"),
+    Point("New London", 50, "Quarry", lifecycle="Demolished"),
+    Point("New London", 52, "Quarry", expire="2020-01-01"),
+    Point("New London", 54, "Quarry", lifecycle="Retired"),
+    Point("Norwich", 50, "Quarry", lifecycle="existing"),
 )
 LOTS = (
     Lot("New London", "42 CHURCH ST"),
     Lot("New London", "7 PEQUOT AVE"),
     Lot("New London", "12-16 BANK ST"),
     Lot("Norwich", "MAIN ST"),
+    Lot("New London", "54 QUARRY ST"),
 )
 
 _DELIVERY = """
@@ -120,6 +128,8 @@ def _values(point: Point) -> dict[str, Any]:
         "unitvalue": point.unit,
         "a4": point.village,
         "post_code": point.zip_code,
+        "lifecycle": point.lifecycle,
+        "expire": point.expire,
         "address_label": point.label,
         "address_normalized": point.label.upper(),
     }

@@ -112,6 +112,24 @@ def test_a_unit_that_is_not_read_wholly_stays_as_given(unit: str) -> None:
     assert found["address_label"].endswith(unit)
 
 
+def test_building_and_floor_tell_addresses_of_one_line_apart_and_the_line_stays_one() -> None:
+    table, _ = taken_in(
+        add_number=["36"] * 4,
+        st_name=["Elm"] * 4,
+        st_postyp=["Street"] * 4,
+        structure=["Building 5", "5", None, None],
+        floor=["2", None, "Ground Floor", None],
+        unit=["B", None, None, None],
+    )
+    assert table.column("address_label").to_pylist() == [
+        "36 Elm Street Building 5 Floor 2 Unit B",
+        "36 Elm Street Building 5",
+        "36 Elm Street Ground Floor",
+        "36 Elm Street",
+    ]
+    assert table.column("address_normalized").to_pylist() == ["36 ELM STREET UNIT B", *["36 ELM STREET"] * 3]
+
+
 @pytest.mark.parametrize("columns", [{"unit": "APT"}, {"unitpretyp": "apt."}])
 def test_a_units_word_alone_is_said(columns: dict[str, str]) -> None:
     found, codes = row(add_number="36", st_name="Elm", st_postyp="Street", **columns)

@@ -569,6 +569,23 @@ def test_the_lists_name_each_conflict_once_and_tell_nothing_of_what_is_withheld(
     assert rate["conflicts"] == {"no_parcel": 1, "text_disagrees": 1, "wrong_side": 1}
 
 
+def test_an_address_that_is_gone_is_none_of_the_building(world: World) -> None:
+    made = _with_values(world)
+    house = made["house"]
+    world.point(0.2 * LOT, "1 Elm Street", number="1", lifecycle="Demolished")
+    world.point(0.3 * LOT, "2 Elm Street", number="1", expire="2020-01-01")
+    world.link()
+    assert house in _without_address(world)
+    world.point(0.4 * LOT, "3 Elm Street", number="1", lifecycle="Proposed")
+    world.link()
+    assert house not in _without_address(world)
+
+
+def _without_address(world: World) -> list[str]:
+    listed = conflicts(world.connection, TOWN)
+    return [str(row["on_parcel_uid"]) for row in listed if row["conflict"] == "no_address"]
+
+
 def test_buildings_without_an_address_are_not_known_without_an_assessors_file(world: World) -> None:
     world.lot(0)
     world.point(HALF, "1 Elm Street")

@@ -129,6 +129,15 @@ def test_a_parcel_is_shown_only_where_there_is_no_point(search: Find) -> None:
     assert (parcel["kind"], parcel["collection"], parcel["parcel_id"]) == ("parcel", "parcels", "M-2")
 
 
+def test_an_address_that_is_not_in_use_is_marked_and_comes_after_those_that_are(search: Find) -> None:
+    found = [(each["town_name"], each.get("lifecycle")) for each in search("50 quarry street")[:3]]
+    assert found == [("Norwich", None), ("Avon", "Proposed"), ("New London", "Retired")]
+    expired, *_ = search("52 quarry street, new london")
+    assert (expired["label"], expired["lifecycle"]) == ("52 Quarry Street, New London", "Retired")
+    lot, *_ = search("54 quarry street, new london")
+    assert (lot["kind"], lot.get("lifecycle")) == ("parcel", None)
+
+
 def test_units_stand_behind_their_house(search: Find) -> None:
     house, *_ = search("10 state street new london")
     assert (house["label"], house["places"]) == ("10 State Street, New London", 6)

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import pytest
 import shapely
+from typer.testing import CliRunner
 
+from cadastral.meeting import submit
+from resilience.cli import app
 from resilience.depth_grid import LAYER, DepthGround, kept_at, load_depth_grid, read_grid
 from resilience.ground import find_current
-from statewide.database import connect
+from statewide.database import API, connect
 from statewide.errors import BadArgument, PlatformError
+from statewide.geometry import published_shapes
+from statewide.intake import Request
 from statewide.receiving import file_sha256
 from statewide.settings import Settings
 from statewide.standard import load_standard
 from tests.resilience.depth_grids import HARTFORD, depths, write_grid
 from tests.resilience.test_zonal import array_of
+from tests.towns import LOT, SOUTH, alder, found_alder, write
+from tests.towns import WEST as TOWN_WEST
 
 WEST, NORTH = HARTFORD
 Load = Callable[..., dict[str, Any]]
@@ -53,12 +63,8 @@ def box(x0: float, y0: float, x1: float, y1: float) -> shapely.Polygon:
 
 def studied(path: Path, *polygons: shapely.Polygon) -> Path:
     """Polygons as a map file in degrees."""
-    from statewide.geometry import published_shapes
-
     shapes, _ = published_shapes(array_of(*polygons), load_standard())
     features = [{"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(shape)} for shape in shapes]
-    import json
-
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
     return path
 
@@ -168,3 +174,61 @@ def test_a_lost_grid_is_missed(load: Load, settings: Settings) -> None:
         kept.unlink()
     with pytest.raises(PlatformError, match="load it again"):
         ask(settings)
+
+
+def test_a_ground_travels_to_another_process(load: Load, settings: Settings, tmp_path: Path) -> None:
+    load(depths(), coverage=studied(tmp_path / "study.geojson", box(0, 0, 40, 30)))
+    ground, parcels = ask(settings), array_of(box(1, 1, 5, 5), box(30, 20, 45, 39))
+    sent = pickle.dumps(ground)
+    assert len(sent) < 20_000
+    assert pickle.loads(sent).parcels(parcels) == ground.parcels(parcels)
+
+
+def test_from_the_command_to_the_published_answer(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two versions, the second in metres on another system: parcels say which one they go by, and what changed."""
+    monkeypatch.setenv("STATEWIDE_HOME", str(settings.home))
+    monkeypatch.setenv("STATEWIDE_DATABASE_URL", settings.database_url or "")
+
+    def run(*words: object) -> dict[str, Any]:
+        done = CliRunner().invoke(app, [*map(str, words), "--json"])
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found | {"exit": done.exit_code}
+
+    found_alder(settings)
+    submit(settings, Request(write(alder(), tmp_path / "town"), "alder", 2025), lambda _: None)
+    north = SOUTH + 8 * LOT
+    # 160 × 160 cells; the westernmost column of lots is 4 ft deep in its western half, the easternmost was not studied.
+    values = np.zeros((160, 160), dtype=np.float32)
+    values[:, :10], values[:, 140:] = 4, -9999
+    first = write_grid(tmp_path / "first.tif", values, corner=(TOWN_WEST, north))
+    refused = run("load", LAYER, first, "--version", "one", "--units", "ft")
+    assert (refused["outcome"], refused["exit"]) == ("refused", 1)
+    assert run("load", LAYER, first, "--version", "one", "--units", "ft", "--datum", "NAVD88")["exit"] == 0
+    run("overlay", "--layer", LAYER)
+    assert published(settings) == {
+        "1-1": ("one", "depth_3ft", 4, 4, 50, 100, "mapped"),
+        "1-2": ("one", "dry", None, 0, 0, 100, "mapped"),
+        "1-8": ("one", "not_mapped", None, None, None, 0, "not mapped"),
+    }
+    # The same town from 60 ft west and south of it on, in UTM metres, all of it under a metre of water.
+    corner = pyproj.Transformer.from_crs(6434, 26918, always_xy=True).transform(TOWN_WEST - 60, north + 60)
+    second = write_grid(
+        tmp_path / "second.tif", np.ones((180, 180), np.float32), corner=corner, cell=3, crs="EPSG:26918", band_unit="m"
+    )
+    told = run("load", LAYER, second, "--version", "two", "--datum", "MHHW")
+    assert [finding["code"] for finding in told["findings"]] == ["GRID_DEPTHS_DOUBTFUL"]
+    run("overlay", "--layer", LAYER)
+    deep = pytest.approx(3.2808)
+    same = ("two", "depth_3ft", deep, deep, 100, 100, "mapped")
+    assert published(settings) == {"1-1": same, "1-2": same, "1-8": same}
+
+
+def published(settings: Settings) -> dict[str, tuple[Any, ...]]:
+    with connect(settings, API) as connection:
+        rows = connection.execute(
+            "SELECT parcel_id, layer_version, worst_class, depth_mean_ft, depth_max_ft, wet_share_pct,"
+            " mapped_share_pct, coverage FROM published.parcel_hazards WHERE parcel_id IN ('1-1', '1-2', '1-8')"
+        ).fetchall()
+    return {row[0]: row[1:] for row in rows}

@@ -472,7 +472,7 @@ def test_the_command_estimates_a_town_as_the_loader(
     connection.commit()
     with pytest.raises(BadArgument, match="No town has published an assessor's file"):
         run()
-    empty = run("--town", "Alder", "--output", str(tmp_path / "nothing.csv"))
+    empty = run("--town", "Alder", "--output", str(tmp_path / "nothing.gpkg"))
     assert (empty["structures"], empty["findings"], empty["loss_usd"]) == (0, [], 0)
     lots = [parcel(connection, str(number), number) for number in range(3)]
     for number in range(2):
@@ -481,12 +481,13 @@ def test_the_command_estimates_a_town_as_the_loader(
     connection.commit()
     result = run("--town", "Alder")
     assert (result["hazard"], result["structures"], result["parcels_without_record"]) == ("depth-grid 2026", 2, 1)
-    assert result["unknown_because"]["not_mapped"] == 2
+    assert (result["unknown_because"]["not_mapped"], result["not_laid_over"]) == (2, 2)
     assert [finding["code"] for finding in result["findings"]] == ["LOSS_NOT_MAPPED"]
     over_parcel(connection, lots[0], depth_mean_ft=3, wet_share_pct=100)
     connection.commit()
     result = run("--town", "Alder", "--output", str(tmp_path / "losses.gpkg"))
     assert (result["with_loss"], result["unknown"], result["findings"]) == (1, 1, [])
+    assert (result["depth_versions"], result["not_laid_over"]) == ({"2026": 1}, 1)
     assert result["building_loss_usd"] == 32_000
     table = pyogrio.raw.read(tmp_path / "losses.gpkg")
     assert (len(table[2]), "parcel_uid" in table[0]["fields"]) == (2, True)

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from exactextract import exact_extract
 from exactextract.feature import JSONFeatureSource
 from hypothesis import given
 from hypothesis import strategies as st
+from rasterio.transform import Affine
 
-from resilience import coverage_kernel
 from resilience.rasters import Grid, open_grid, settled
 from resilience.zonal import depth_at, first_step_over_ground, first_wet_step, zonal
 from statewide.geometry import Shapes, to_storage
@@ -24,12 +25,9 @@ from statewide.standard import load_standard
 from tests.resilience.depth_grids import HARTFORD, depths, write_grid
 
 WEST, NORTH = HARTFORD
+# Kampen's grids of five return periods are one file five times.
 REAL = (
     "damagescanner-kampen/data/kampen/hazard/1in10_inundation_map.tif",
-    "damagescanner-kampen/data/kampen/hazard/1in50_inundation_map.tif",
-    "damagescanner-kampen/data/kampen/hazard/1in100_inundation_map.tif",
-    "damagescanner-kampen/data/kampen/hazard/1in500_inundation_map.tif",
-    "damagescanner-kampen/data/kampen/hazard/1in1000_inundation_map.tif",
     "incore-coastal-rasters/tests/data/Surge_Raster.tif",
     "incore-coastal-rasters/tests/data/Inundation_Raster.tif",
     "opengeos-elevation/elevation/dtm.tif",
@@ -228,17 +226,11 @@ def test_south_up_and_stripes(grid: Callable[..., Grid], tmp_path: Path) -> None
     values = depths(60, 70)
     shapes = stars((WEST, NORTH - 600, WEST + 700, NORTH), (80.0,), 30, seed=4)
     expected = zonal(shapes, grid(values))
-    turned = rasterio_affine(10, WEST, 10, NORTH - 600)
+    turned = Affine(10, 0, WEST, 0, 10, NORTH - 600)
     found = zonal(shapes, grid(values[::-1], "south.tif", transform=turned))
     np.testing.assert_allclose(found.mean_ft, expected.mean_ft, rtol=1e-12)
     found = zonal(shapes, grid(values, "stripes.tif", blockysize=1))
     np.testing.assert_array_equal(found.mean_ft, expected.mean_ft)
-
-
-def rasterio_affine(wide: float, west: float, high: float, top: float) -> Any:
-    from rasterio.transform import Affine
-
-    return Affine(wide, 0, west, 0, high, top)
 
 
 def test_parcels_are_brought_to_the_grid_not_the_grid_to_the_parcels(grid: Callable[..., Grid]) -> None:
@@ -302,8 +294,6 @@ def test_first_step_over_the_ground(grid: Callable[..., Grid]) -> None:
 
 
 def test_scale_and_offset_of_the_file_are_applied(tmp_path: Path) -> None:
-    import rasterio
-
     path = write_grid(tmp_path / "cm.tif", np.array([[150, -1, 100]], dtype=np.int16), nodata=-1)
     with rasterio.open(path, "r+") as dataset:
         dataset.scales, dataset.offsets = (0.01,), (-1.0,)
@@ -312,16 +302,9 @@ def test_scale_and_offset_of_the_file_are_applied(tmp_path: Path) -> None:
 
 
 def test_a_mask_in_the_file_is_heeded(tmp_path: Path) -> None:
-    import rasterio
-
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         path = write_grid(tmp_path / "mask.tif", np.ones((4, 4), dtype=np.float32), nodata=None)
         with rasterio.open(path, "r+") as dataset:
             dataset.write_mask(np.repeat([[True, True, False, False]], 4, axis=0))
     found = zonal(array_of(shapely.box(WEST, NORTH - 40, WEST + 40, NORTH)), grid_of(path))
     assert found.mapped_share_pct[0] == pytest.approx(50)
-
-
-def test_tiles_are_smaller_than_windows() -> None:
-    """Or the kernel's map of what a window holds would be of no use."""
-    assert coverage_kernel.TILE <= 256

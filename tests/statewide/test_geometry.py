@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from statewide.geometry import (
     accepted_title,
+    degrees_around,
     distances_ft,
     measured_sqft,
     published_shapes,
@@ -257,3 +258,21 @@ def test_what_falls_to_nothing_in_degrees_does_not_make_the_published_shape_inva
     for published in published_shapes(np.array([shape], dtype=object), STANDARD):
         assert published[0].is_valid
         assert published[0].geom_type == "MultiPolygon"
+
+
+@given(st.lists(st.tuples(st.floats(-4e6, 4e6), st.floats(-3e6, 4e6)), min_size=2, max_size=20))
+def test_a_box_in_degrees_holds_all_that_lies_in_the_box_it_was_made_of(corners: list[tuple[float, float]]) -> None:
+    points = shapely.points(np.array(corners))
+    degrees, metres = published_shapes(points, STANDARD)
+    for shown, epsg in ((points, 6434), (metres, 3857)):
+        box = degrees_around(tuple(shapely.total_bounds(shown).tolist()), epsg)
+        assert box is not None
+        assert shapely.box(*box).covers(shapely.multipoints(degrees))
+        west, south, east, north = shapely.total_bounds(degrees)
+        if epsg == 3857:
+            assert np.allclose(box, (west, south, east, north), atol=1e-5 + 1e-4 * max(east - west, north - south))
+
+
+@pytest.mark.parametrize("epsg", [6434, 3857])
+def test_a_box_wider_than_a_continent_has_none_in_degrees(epsg: int) -> None:
+    assert degrees_around((-1e9, 0.0, 1e9, 1.0), epsg) is None
