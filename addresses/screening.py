@@ -383,9 +383,10 @@ def _without_persons(
         person |= ~_look_like([r"\pN"], texts)
     elif field.screening == "locality":
         person |= _on_few_rows(words, encoded, log.check("PERSON_IN_VALUE").limits["locality_rows_min"])
-    nothing = pa.array(["", *log.standard.header.null_spellings])
-    spelt = pc.utf8_trim_whitespace(pc.utf8_lower(texts))
-    person &= ~pc.is_in(spelt, value_set=nothing).to_numpy(zero_copy_only=False)
+    if person.any():
+        nothing = pa.array(["", *log.standard.header.null_spellings])
+        spelt = pc.utf8_trim_whitespace(pc.utf8_lower(texts))
+        person &= ~pc.is_in(spelt, value_set=nothing).to_numpy(zero_copy_only=False)
     if not person.any():
         return values
     log.add_each(

@@ -102,9 +102,12 @@ def communities(connection: Connection, town: str) -> list[str]:
 
 def _number_parcels(connection: Connection, standard: Standard, town: str) -> None:
     """The town's published parcels whose location can be read as an address."""
-    rows = connection.execute(
-        "SELECT parcel_uid, location FROM published.parcels WHERE cousub_fips = %s AND location IS NOT NULL", [town]
-    ).fetchall()
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(
+            "SELECT uuid_send(parcel_uid), location FROM published.parcels"
+            " WHERE cousub_fips = %s AND location IS NOT NULL",
+            [town],
+        ).fetchall()
     locations = pa.array([location for _, location in rows], pa.string())
     parsed = parse_addresses(standard, locations, communities(connection, town))
     named = pc.and_(pc.is_valid(parsed.parts.column("st_name")), pa.array(~parsed.held))
@@ -112,7 +115,7 @@ def _number_parcels(connection: Connection, standard: Standard, town: str) -> No
     parts = parsed.parts.filter(read)
     part = {name: parts.column(name).combine_chunks() for name in parts.column_names}
     chunk = {
-        "place_uid": pa.array([uid.bytes for uid, _ in rows], UUID).filter(read.combine_chunks()),
+        "place_uid": pa.array([uid for uid, _ in rows], UUID).filter(read.combine_chunks()),
         "street": joined(*(part[name] for name in STREET)),
         "name": joined(*(part[name] for name in NAME)),
         "street_type": part["st_postyp"].fill_null(""),

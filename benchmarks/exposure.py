@@ -43,9 +43,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--keep", action="store_true", help="leave the database behind, for looking into it")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="statewide-bench-") as scratch:
-        with _database(Path(scratch) / "home", arguments) as settings:
-            _run(settings, arguments.calls)
+    with (
+        tempfile.TemporaryDirectory(prefix="statewide-bench-") as scratch,
+        _database(Path(scratch) / "home", arguments) as settings,
+    ):
+        _run(settings, arguments.calls)
 
 
 def _run(settings: Settings, calls: int) -> None:
@@ -143,7 +145,8 @@ _ROWS = (
     FROM town, LATERAL (SELECT ST_Multi(ST_MakeEnvelope(x, y, x + %(side)s, y + %(side)s, 6434)) AS g) AS s
     """,
     """
-    INSERT INTO statewide.publication (cousub_fips, dataset, publication_id, submission_id, year, rows_published, rows_held,
+    INSERT INTO statewide.publication (cousub_fips, dataset, publication_id, submission_id, year, rows_published,
+        rows_held,
         published_at)
     SELECT fips, d, gen_random_uuid(), gen_random_uuid(), 2025, 1, 0, now()
     FROM town, unnest(ARRAY['parcel', 'assessment', 'address_point']) AS d
@@ -157,8 +160,10 @@ _ROWS = (
         LATERAL (SELECT %(side)s::float8 / %(lots)s AS w) AS s
     """,
     """
-    INSERT INTO cadastral.parcel (parcel_uid, cousub_fips, cama_link, cama_link_normalized, parcel_id, location, collection_year,
-        area_sqft, stack_count, geom, geom_lonlat, geom_mercator, submission_id, row_no, attribute_hash, shape_hash, valid_from)
+    INSERT INTO cadastral.parcel (parcel_uid, cousub_fips, cama_link, cama_link_normalized, parcel_id, location,
+        collection_year,
+        area_sqft, stack_count, geom, geom_lonlat, geom_mercator, submission_id, row_no, attribute_hash, shape_hash,
+        valid_from)
     SELECT uid, fips, fips || '-' || k, fips || '-' || k, k::text, k || ' Elm Street', 2025, sqft, 1, g,
         ST_Transform(g, 4326), ST_SetSRID(g, 3857), uid, k, uid, uid, now()
     FROM lot
@@ -166,12 +171,14 @@ _ROWS = (
     """
     INSERT INTO cadastral.parcel_value (parcel_uid, cousub_fips, assessment_count, parcels_sharing, counts_here,
         assessed_total_usd, appraised_total_usd, valuation_year, use_class, dwelling_unit_count)
-    SELECT uid, fips, 1, 1, true, 210000, 300000, 2021 + n %% 3, CASE WHEN k %% 20 = 0 THEN 'exempt' ELSE 'residential' END,
+    SELECT uid, fips, 1, 1, true, 210000, 300000, 2021 + n %% 3, CASE WHEN k %% 20 = 0 THEN 'exempt' ELSE
+        'residential' END,
         1 + (k %% 9 = 0)::integer
     FROM lot JOIN town USING (fips)
     """,
     """
-    INSERT INTO resilience.hazard_layer_version (layer_load_id, layer, layer_version, is_current, loaded_at, source_file,
+    INSERT INTO resilience.hazard_layer_version (layer_load_id, layer, layer_version, is_current, loaded_at,
+        source_file,
         source_sha256, class_list_version, summary)
     SELECT md5(l)::uuid, l, '2025', true, now(), 'made', repeat('0', 64), '2', '{}'
     FROM unnest(ARRAY['flood-zones', 'sea-level-rise', 'storm-surge', 'evacuation-zones', 'extreme-heat']) AS l
@@ -186,24 +193,29 @@ _ROWS = (
             WHEN u BETWEEN 0.50 AND 0.55 THEN ARRAY['zero_two_percent', 'minimal']
             WHEN u > 0.97 THEN ARRAY['not_mapped'] ELSE ARRAY['minimal'] END),
         ('sea-level-rise', CASE
-            WHEN v < 0.03 THEN ARRAY['slr_0ft', 'slr_0_5ft', 'slr_1ft', 'slr_1_5ft', 'slr_2ft', 'slr_3ft', 'slr_4ft', 'slr_5ft']
+            WHEN v < 0.03 THEN ARRAY['slr_0ft', 'slr_0_5ft', 'slr_1ft', 'slr_1_5ft', 'slr_2ft', 'slr_3ft', 'slr_4ft',
+            'slr_5ft']
             WHEN v < 0.06 THEN ARRAY['slr_4ft', 'slr_5ft', 'slr_6ft', 'low_3ft']
             WHEN v < 0.10 THEN ARRAY['slr_8ft', 'slr_10ft', 'no_zone'] ELSE ARRAY['no_zone'] END),
         ('storm-surge', CASE
-            WHEN v < 0.05 THEN ARRAY['surge_cat_1', 'surge_cat_2', 'surge_cat_3'] WHEN v < 0.10 THEN ARRAY['surge_cat_3', 'surge_cat_4']
+            WHEN v < 0.05 THEN ARRAY['surge_cat_1', 'surge_cat_2', 'surge_cat_3'] WHEN v < 0.10 THEN
+            ARRAY['surge_cat_3', 'surge_cat_4']
             WHEN v < 0.15 THEN ARRAY['surge_cat_4', 'no_zone'] ELSE ARRAY['no_zone'] END),
-        ('evacuation-zones', CASE WHEN v < 0.06 THEN ARRAY['evacuation_a'] WHEN v < 0.12 THEN ARRAY['evacuation_b'] ELSE ARRAY['no_zone'] END),
+        ('evacuation-zones', CASE WHEN v < 0.06 THEN ARRAY['evacuation_a'] WHEN v < 0.12 THEN ARRAY['evacuation_b']
+        ELSE ARRAY['no_zone'] END),
         ('extreme-heat', ARRAY['heat_' || 1 + floor(u * 4.99)::integer])
     ) AS c (layer, classes), LATERAL (SELECT c.layer, c.classes, ARRAY[CASE WHEN c.classes[1] IN ('no_zone') THEN 0
         WHEN c.classes[1] = 'minimal' THEN 10 WHEN c.classes[1] <> 'not_mapped' THEN 90 END] AS ranks) AS l
     """,
     """
-    INSERT INTO resilience.parcel_hazard (parcel_hazard_uid, parcel_uid, cousub_fips, layer, worst_class, worst_class_rank,
+    INSERT INTO resilience.parcel_hazard (parcel_hazard_uid, parcel_uid, cousub_fips, layer, worst_class,
+        worst_class_rank,
         centroid_class, area_by_class, mapped_share_pct, unknown_share_pct, coverage, sfha_share_pct, layer_version,
         layer_load_id, parcel_submission_id, parcel_shape_hash, computed_at)
     SELECT md5(layer || uid)::uuid, uid, fips, layer, classes[1], ranks[1], classes[array_length(classes, 1)],
         (SELECT jsonb_object_agg(c, round((sqft / array_length(classes, 1))::numeric, 3)) FROM unnest(classes) AS c),
-        100, CASE WHEN ranks[1] IS NULL THEN 100 ELSE 0 END, CASE WHEN ranks[1] IS NULL THEN 'not mapped' ELSE 'mapped' END,
+        100, CASE WHEN ranks[1] IS NULL THEN 100 ELSE 0 END, CASE WHEN ranks[1] IS NULL THEN 'not mapped' ELSE
+        'mapped' END,
         CASE WHEN 'one_percent' = ANY(classes) THEN 50 ELSE 0 END, '2025', md5(layer)::uuid, uid, uid, now()
     FROM said
     """,
@@ -213,18 +225,23 @@ _ROWS = (
     FROM lot, generate_series(1, 2) AS m WHERE m = 1 OR k %% 5 = 0
     """,
     """
-    INSERT INTO addresses.address_point (address_uid, cousub_fips, st_name, address_label, geom, geom_lonlat, geom_mercator,
+    INSERT INTO addresses.address_point (address_uid, cousub_fips, st_name, address_label, geom, geom_lonlat,
+        geom_mercator,
         submission_id, row_no, attribute_hash, shape_hash, valid_from)
-    SELECT uid, fips, 'Elm', k || ' Elm Street', p, ST_Transform(p, 4326), ST_SetSRID(p, 3857), uid, k, uid, uid, now() FROM point
+    SELECT uid, fips, 'Elm', k || ' Elm Street', p, ST_Transform(p, 4326), ST_SetSRID(p, 3857), uid, k, uid, uid,
+        now() FROM point
     """,
     """
-    INSERT INTO addresses.address_link (address_uid, cousub_fips, parcel_uid, parcels_linked, point_attribute_hash, point_shape_hash)
+    INSERT INTO addresses.address_link (address_uid, cousub_fips, parcel_uid, parcels_linked, point_attribute_hash,
+        point_shape_hash)
     SELECT uid, fips, parcel, 1, uid, uid FROM point
     """,
     """
-    INSERT INTO resilience.address_hazard (address_hazard_uid, address_uid, cousub_fips, layer, zone_class, zone_class_rank,
+    INSERT INTO resilience.address_hazard (address_hazard_uid, address_uid, cousub_fips, layer, zone_class,
+        zone_class_rank,
         coverage, is_sfha, layer_version, layer_load_id, address_submission_id, address_shape_hash, computed_at)
-    SELECT md5(s.layer || p.uid)::uuid, p.uid, p.fips, s.layer, s.classes[array_length(classes, 1)], s.ranks[1], 'mapped',
+    SELECT md5(s.layer || p.uid)::uuid, p.uid, p.fips, s.layer, s.classes[array_length(classes, 1)], s.ranks[1],
+        'mapped',
         'one_percent' = ANY(classes), '2025', md5(s.layer)::uuid, p.uid, p.uid, now()
     FROM point AS p JOIN said AS s ON s.uid = p.parcel
     """,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def _doubles(columns: int) -> Integers:
 
 
 def write_zones(file: Path, seed: int = 2, rivers: int = _RIVERS, fine: int = _FINE) -> None:
-    """The zones of the whole State, two writings of none of its lines."""
+    """The zones of the whole State; neighbours share their lines corner by corner."""
     rng = np.random.default_rng(seed)
     with pq.ParquetWriter(file, _schema(("zone", pa.string()))) as writer:
         for names, shapes in _zones(rng, rivers, fine):
@@ -128,7 +129,9 @@ def _zones(rng: np.random.Generator, rivers: int, fine: int) -> Iterator[tuple[l
     """Band by band, from the south."""
     size = LOT * (side() + 8)
     total = rivers + fine
-    finely = {pair + river for pair in range(0, total, -(-2 * total // max(fine, 1))) for river in (0, 1)} if fine else set()
+    finely = (
+        {pair + river for pair in range(0, total, -(-2 * total // max(fine, 1))) for river in (0, 1)} if fine else set()
+    )
     samples = [_FINE_SAMPLES if river in finely else _SAMPLES for river in range(total)]
     shore = np.array([0.0, size])
     below = shore, np.full(2, -4 * LOT)
@@ -163,7 +166,7 @@ def _reaches(
     cuts = np.unique(np.concatenate(([0, len(x) - 1], rng.integers(1, len(x) - 1, _REACHES))))
     names, shapes = [], []
     angle = np.linspace(0, 2 * np.pi, 14)[:-1]
-    for number, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for number, (a, b) in enumerate(pairwise(cuts.tolist())):
         there = np.column_stack((x[a : b + 1], low[a : b + 1]))
         back = np.column_stack((x[a : b + 1], high[a : b + 1]))[::-1]
         holes = []

@@ -193,7 +193,7 @@ def _keep(path: Path, sha256: str, work: Path, home: Path) -> None:
         shutil.copyfile(path, partial)
         if file_sha256(partial) != sha256:
             raise UnreadableDelivery(f"{path.name} changed while it was read; load it again when it is whole.")
-        shutil.move(partial, target)
+        partial.replace(target)
     except OSError as error:
         if no_room(error):
             raise StorageFull("There is no room to keep the grid; nothing was changed.") from error

@@ -120,7 +120,6 @@ _PARTS = (
     "towns",
     "newest_year",
     "drawn_sqft",
-    "towns_counted",
 )
 """Columns of the statement."""
 
@@ -350,14 +349,18 @@ class _Answer:
         up_to = self.question.up_to
         total = ("up_to", up_to.code.code) if up_to else ("any", "")
         places = class_places()[layer]
-        source = load_sources().get(layer)
+        nested = layer in load_sources() and load_sources()[layer].nested
         titles = {code.code: code.label for code in load_standard().code_lists["hazard_layer"].codes}
+        # Up to the last class that is met: whether the layer has the steps behind it is not known here.
+        met = [p for p in places if self._is_met(layer, p.code.code)]
+        shown = [
+            p for p in places if p in met or (nested and any(p.family == m.family and p.place < m.place for m in met))
+        ]
         classes: list[dict[str, Any]] = []
         for place in places:
             alone = self._figures(layer, "alone", place.code.code)
             up = self._figures(layer, "up_to", place.code.code)
-            shown = up if source and source.nested else alone
-            if shown["parcels"]["any_touch"] or shown["addresses"]["count"]:
+            if place in shown:
                 classes.append(
                     {
                         "class": place.code.code,
@@ -375,7 +378,7 @@ class _Answer:
             "title": titles[layer],
             "version": self.layer_versions[layer]["layer_version"],
             "effective_on": self.layer_versions[layer]["effective_on"],
-            "nested": bool(source and source.nested),
+            "nested": nested,
             "total_of": f"{up_to.code.label}, and graver or earlier ones" if up_to else "any hazard of the layer",
             "total": self._figures(layer, *total),
             "classes": classes,
@@ -384,6 +387,9 @@ class _Answer:
             },
             "coverage": self._coverage(layer),
         }
+
+    def _is_met(self, layer: str, name: str) -> bool:
+        return bool(self.rows.get((layer, "alone", name)) or self.at_addresses[layer, name])
 
     def _figures(self, layer: str, kind: str, name: str) -> dict[str, Any]:
         rows = self.rows.get((layer, kind, name), [])
@@ -522,7 +528,7 @@ class _Answer:
                 "addresses": self.at_addresses[layer, place.code.code],
             }
             for place in class_places().get(layer, ())
-            if self.rows.get((layer, "alone", place.code.code)) or self.at_addresses[layer, place.code.code]
+            if self._is_met(layer, place.code.code)
         ]
 
     # ------------------------------------------------------------------------------------------ what is not known

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from resilience.exposure import expose, read_question
+from resilience.pack_commands import pack
 from statewide.console import emit, progress
 from statewide.database import API, connect
 from statewide.errors import BadArgument
 from statewide.export import format_of
 from statewide.settings import load_settings
 
-app = typer.Typer(help="What a hazard exposes: parcels, addresses, homes, value, facilities, and what is not known.")
+app = typer.Typer()
+
+app.command()(pack)
 
 _LISTS = ("geojson", "csv", "gpkg")
 
@@ -132,7 +135,12 @@ def page(answer: dict[str, Any]) -> str:
         lines += ["", f"Evacuation zones  {zones}"]
     lines += ["", "Not known", *(f"  {unknown['sentence']}" for unknown in answer["unknowns"])]
     lines += ["", "Rests on"]
-    lines += [f"  {each['layer']} {each['layer_version']}, {_dated(each)}" for each in answer["versions"]["layers"]]
+    shown = {layer["layer"] for layer in answer["layers"]}
+    lines += [
+        f"  {each['layer']} {each['layer_version']}, {_dated(each)}"
+        for each in answer["versions"]["layers"]
+        if each["layer"] in shown
+    ]
     years: dict[object, int] = {}
     for town in answer["versions"]["towns"]:
         year = town["delivered"].get("parcel", {}).get("year", "no parcels")
@@ -171,8 +179,9 @@ def _homes(figures: dict[str, Any]) -> str:
 
 def _values(figures: dict[str, Any], name: str) -> list[str]:
     return [
-        f"{name}, revaluation {year['valuation_year'] or 'not stated'}: appraised ${year['taxable']['appraised_usd']:,},"
-        f" assessed ${year['taxable']['assessed_usd']:,}; exempt ${year['exempt']['appraised_usd']:,} appraised"
+        f"{name}, revaluation {year['valuation_year'] or 'not stated'}:"
+        f" appraised ${year['taxable']['appraised_usd']:,}, assessed ${year['taxable']['assessed_usd']:,};"
+        f" exempt ${year['exempt']['appraised_usd']:,} appraised"
         for year in figures["value"]["by_valuation_year"]
     ]
 

@@ -7,6 +7,7 @@ that its counts rest on changes, in the same transaction; whoever asks before it
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, LiteralString, NamedTuple
 
@@ -66,7 +67,9 @@ def counts(*, in_area: bool) -> sql.Composed:
         in_area: what a drawn area touches, else what belongs to towns.
     """
     return read_sql("resilience", "exposure_counts").format(
-        zones=_zones(load_standard()), **{name: sql.SQL(text[in_area]) for name, text in _SELECTED.items()}
+        zones=_zones(load_standard()),
+        step=sql.SQL("width_bucket(share_pct, %(shares)s::double precision[])"),
+        **{name: sql.SQL(text[in_area]) for name, text in _SELECTED.items()},
     )
 
 
@@ -80,27 +83,43 @@ def parameters(
         area: the drawn area as WKB in degrees.
         layers: those to count; all if None.
     """
-    known = class_places()
-    layers = list(known if layers is None else layers)
-    flat = [
-        (layer, place.code, 10 * number + place.family, place.place)
-        for number, layer in enumerate(layers)
-        for place in known[layer]
-    ]
+    classes, points = _numbered()
+    known = list(class_places())
+    layers = known if layers is None else list(layers)
+    classes = [each for each in classes if each[0] in layers]
+    points = [each for each in points if each[0] in layers]
     return {
         "towns": None if towns is None else list(towns),
         "area": area,
         "layers": layers,
+        "layer_numbers": [known.index(layer) for layer in layers],
         "zone_layers": ["", *(layer for layer in layers if layer in load_sources())],
-        "class_layers": [layer for layer, _, _, _ in flat],
-        "class_codes": [code.code for _, code, _, _ in flat],
-        "class_families": [family for _, _, family, _ in flat],
-        "class_places": [place for _, _, _, place in flat],
-        "class_numbers": list(range(len(flat))),
+        **_columns("class", ("layers", "codes", "families", "places", "numbers"), classes),
+        **_columns("point", ("layers", "codes", "numbers"), points),
         "calm_rank": Severity.of(load_standard()).rank[MINIMAL],
         "shares": list(SHARES),
         "use_counted": True,
+        "counted_by": hashlib.sha256(repr((_numbered(), SHARES)).encode()).hexdigest(),
     }
+
+
+@functools.cache
+def _numbered() -> tuple[list[tuple[str, str, int, int, int]], list[tuple[str, str, int]]]:
+    """Classes that mean a hazard, with family and place, and all that a point can have; each with its number."""
+    classes: list[tuple[str, str, int, int, int]] = []
+    points: list[tuple[str, str, int]] = []
+    codes = load_standard().code_lists["hazard_class"].codes
+    for number, (layer, places) in enumerate(class_places().items()):
+        for code, family, place in places:
+            classes.append((layer, code.code, 10 * number + family, place, len(classes)))
+        for code in codes:
+            if not code.layers or layer in code.layers:
+                points.append((layer, code.code, len(points)))
+    return classes, points
+
+
+def _columns(prefix: str, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    return {f"{prefix}_{name}": [row[at] for row in rows] for at, name in enumerate(names)}
 
 
 def recount(connection: Connection, town: Town | None = None, say: Callable[[str], None] = lambda _: None) -> list[str]:
@@ -112,9 +131,9 @@ def recount(connection: Connection, town: Town | None = None, say: Callable[[str
     stale = connection.execute(
         "SELECT DISTINCT p.cousub_fips FROM statewide.publication AS p"
         " WHERE p.cousub_fips = coalesce(%s, p.cousub_fips)"
-        " AND NOT EXISTS (SELECT 1 FROM published.exposure_towns AS t WHERE t.cousub_fips = p.cousub_fips)"
-        " ORDER BY p.cousub_fips",
-        [town.cousub_fips if town else None],
+        " AND NOT EXISTS (SELECT 1 FROM published.exposure_towns AS t"
+        " WHERE t.cousub_fips = p.cousub_fips AND t.counted_by = %s) ORDER BY p.cousub_fips",
+        [town.cousub_fips if town else None, parameters()["counted_by"]],
     ).fetchall()
     statement = sql.SQL("{}{}").format(counts(in_area=False), read_sql("resilience", "exposure_keep"))
     for (code,) in stale:
@@ -160,7 +179,9 @@ def worst_first() -> sql.Composed:
     ).format(sql.Literal(Severity.of(load_standard()).rank[MINIMAL]))
 
 
-_KEPT = ("exposure_stale", "exposure_town", "exposure_cell", "exposure_cover", "exposure_address", "exposure_facility")
+_KEPT = tuple(
+    f"exposure_{part}" for part in ("stale", "town", "cell", "cover", "address", "facility", "parcel", "point")
+)
 _SELECTED: dict[str, tuple[LiteralString, LiteralString]] = {
     "parcels": (
         "published.exposure_parcels AS p"

@@ -99,7 +99,10 @@ def load_facilities(
         outside = np.flatnonzero(~shapely.is_missing(placed.shapes) & ~usable)
         held += [{"row": int(at) + 1, "why": f"it lies outside of {standard.header.state}"} for at in outside]
     homes = _homes(log, described, rows)
-    keep = usable & ~homes
+    known_kind = rows.column("lifeline").is_valid().to_numpy()
+    without = np.flatnonzero(usable & ~homes & ~known_kind)
+    held += [{"row": int(at) + 1, "why": "its kind belongs to no lifeline"} for at in without]
+    keep = usable & ~homes & known_kind
     published = rows.filter(pa.array(keep))
     if placed and not len(published):
         log.add("LAYER_EMPTY", file=reading.path_name, read=f"{reading.rows_read:,}")
@@ -159,7 +162,7 @@ def _described(
     if known is None and lifeline is None:
         raise BadArgument(f"The list {name} is new: say its lifeline (--lifeline), one of {', '.join(codes)}.")
     if known is None:
-        return FacilityList(title=name, lifeline=lifeline or "", component=component)
+        return FacilityList(title=name, lifeline=lifeline, component=component)
     if lifeline:  # another than the list's own has not its component
         return known.model_copy(update={"lifeline": lifeline, "component": component})
     return known.model_copy(update={"component": component or known.component})
@@ -187,9 +190,13 @@ def _rows(log: FindingLog, described: FacilityList, reading: Reading) -> tuple[d
         kinds = pc.fill_null(kinds, described.facility_type)
     rows = with_column(rows, "facility_type", kinds)
     of_kind = {kind.casefold(): found for kind, found in described.types.items()}
-    belongs: list[Lifeline] = [of_kind.get((kind or "").casefold(), described) for kind in kinds.to_pylist()]
-    rows = with_column(rows, "lifeline", pa.array([it.lifeline for it in belongs], pa.string()))
-    components = pa.array([it.component for it in belongs], pa.string())
+    others = Lifeline(lifeline=described.lifeline, component=described.component) if described.lifeline else None
+    belongs = [of_kind.get((kind or "").casefold(), others) for kind in kinds.to_pylist()]
+    unknown = Counter(kind or "no kind" for kind, it in zip(kinds.to_pylist(), belongs, strict=True) if it is None)
+    for kind, count in unknown.most_common():
+        log.add("LAYER_KIND_UNKNOWN", value=kind, rows=plain_count(count, "row"))
+    rows = with_column(rows, "lifeline", pa.array([it and it.lifeline for it in belongs], pa.string()))
+    components = pa.array([it and it.component for it in belongs], pa.string())
     rows = with_column(rows, "component", pc.coalesce(rows.column("component"), components))
     return {delivered[name]: fate for name, fate in crosswalk.account().items()}, rows
 

@@ -121,8 +121,9 @@ def add_imagery(
     files = _files(given)
     with connect(settings) as connection:
         known = _registered(connection, program)
-    same = [path for path in files if _is_same(known.get(str(path)), path, bands)]
-    fresh = [path for path in files if path not in set(same)]
+    is_same = [_is_same(known.get(str(path)), path, bands) for path in files]
+    same = [path for path, unchanged in zip(files, is_same, strict=True) if unchanged]
+    fresh = [path for path, unchanged in zip(files, is_same, strict=True) if not unchanged]
     entries = _entries(settings, standard, fresh, bands, converting, say)
     with connect(settings) as connection:
         connection.execute("SET LOCAL lock_timeout = '60s'")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from psycopg import sql
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -41,7 +42,6 @@ _CACHE_MB = 64
 _KEEP_SECONDS = 3600
 
 _log = logging.getLogger(__name__)
-_drawing = threading.BoundedSemaphore(_DRAWN_AT_ONCE)
 _told: set[str] = set()
 
 _FILES = sql.SQL(
@@ -72,7 +72,8 @@ _PROGRAM = sql.SQL(
 class _File:
     path: Path
     size: float
-    bands: tuple[str, ...]
+    bands: tuple[str, ...] = ()
+    key: str = ""
 
     @property
     def is_there(self) -> bool:
@@ -85,8 +86,11 @@ class _File:
 def imagery_routes(standard: Standard, base_url: str) -> list[BaseRoute]:
     """Routes of tiles, their TileJSON, and the files."""
 
+    # Threads of their own: a map that asks for a hundred pictures must not keep everybody else waiting.
+    drawing = anyio.CapacityLimiter(_DRAWN_AT_ONCE)
+
     async def tile(request: Request) -> Response:
-        return await run_in_threadpool(answered, _tile, request)
+        return await anyio.to_thread.run_sync(answered, _tile, request, limiter=drawing)
 
     async def tilejson(request: Request) -> Response:
         return await run_in_threadpool(answered, lambda asked: _tilejson(standard, base_url, asked), request)
@@ -120,12 +124,15 @@ def _tile(request: Request) -> Response:
     rows = fetch(_FILES, [program, *GRIDS["WebMercatorQuad"].envelope(*where), _FILES_PER_TILE], "tiles")
     if not rows and not fetch(_PROGRAM, [program], "tiles"):
         return problem(404, "NotFound", "There is no imagery of that program.")
+    found = [_File(Path(row[0]), row[1], tuple(row[2].split(",")), str(row[3])) for row in rows]
+    files = [file for file in found if file.is_there]
+    for file in set(found) - set(files):
+        _tell(file)
     # What is drawn depends on these files and on what was asked: it is known to be the same before it is drawn.
-    mark = hashlib.sha256(repr((where, form, bands, [str(row[3]) for row in rows])).encode()).hexdigest()[:32]
+    mark = hashlib.sha256(repr((where, form, bands, [file.key for file in files])).encode()).hexdigest()[:32]
     headers = {"Cache-Control": f"public, max-age={_KEEP_SECONDS}", "ETag": f'"{mark}"'}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    files = [_File(Path(row[0]), row[1], tuple(row[2].split(","))) for row in rows]
     drawn = draw_tile(files, where, bands, form) if files else None
     if drawn is None:
         return Response(None, 204, headers)
@@ -150,9 +157,7 @@ def draw_tile(files: list[_File], where: tuple[int, int, int], bands: tuple[str,
 
     def part(file: _File) -> ImageData:
         indexes = _indexes(file.bands, bands)
-        if indexes is None or not file.is_there:
-            if indexes is not None:
-                _tell(file)
+        if indexes is None:
             raise TileOutsideBounds
         try:
             with rasterio.open(file.path, driver="GTiff") as source, Reader(str(file.path), dataset=source) as reader:
@@ -164,7 +169,7 @@ def draw_tile(files: list[_File], where: tuple[int, int, int], bands: tuple[str,
             _tell(file)
             raise TileOutsideBounds from None
 
-    with _drawing, rasterio.Env(**SHUT, GDAL_CACHEMAX=_CACHE_MB):
+    with rasterio.Env(**SHUT, GDAL_CACHEMAX=_CACHE_MB):
         try:
             # No threads: the files are read one after another, and no further than until the tile is full.
             image, _ = mosaic_reader(files, part, threads=0)
@@ -173,10 +178,7 @@ def draw_tile(files: list[_File], where: tuple[int, int, int], bands: tuple[str,
         if not image.mask.any():
             return None
         if form == "jpeg":  # which has no transparency
-            white = np.ma.filled(
-                np.ma.masked_where(np.broadcast_to(image.mask == 0, image.data.shape), image.data), 255
-            )
-            image = ImageData(white)
+            image = ImageData(np.where(image.mask == 0, np.uint8(255), image.data))
         drawn: bytes = image.render(img_format=form.upper(), add_mask=form != "jpeg", **_OPTIONS[form])
         return drawn
 
@@ -266,7 +268,7 @@ def _file(request: Request) -> Response:
     if not rows:
         return problem(404, "NotFound", "There is no such picture.")
     [(path, size, name)] = rows
-    file = _File(Path(path), size, ())
+    file = _File(Path(path), size)
     if not file.is_there:
         _tell(file)
         return problem(404, "NotFound", "The picture is registered, but its file is not at hand.")

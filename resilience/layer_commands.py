@@ -12,6 +12,7 @@ from resilience.layer_sources import FACILITIES, layer_source, load_sources
 from statewide.console import emit, progress
 from statewide.database import connect
 from statewide.errors import EXIT_REFUSED, BadArgument
+from statewide.findings import plain_count
 from statewide.intake_commands import Accept, Json, Reason, accepted
 from statewide.settings import load_settings
 from statewide.standard import load_standard
@@ -199,7 +200,7 @@ def _rows_text(result: dict[str, Any]) -> list[str]:
         lines.append(f"  classes   {', '.join(f'{name} {count:,}' for name, count in result['classes'].items())}")
     if result.get("repaired"):
         moved = sum(abs(repair["moved_sqft"]) for repair in result["repaired"])
-        lines.append(f"  repaired  {len(result['repaired']):,} polygons, area moved {moved:,.2f} sq ft")
+        lines.append(f"  repaired  {plain_count(len(result['repaired']), 'polygon')}, area moved {moved:,.2f} sq ft")
     lines += [f"  note      {count:,} × {what}" for what, count in result.get("odd", {}).items()]
     if result.get("effective_how"):
         lines.append(f"  in force  from {result['effective_on']} ({result['effective_how']})")
@@ -214,7 +215,7 @@ def _version_text(row: dict[str, Any]) -> str:
     facts = [
         f"in force {row['effective_on'] or 'from a day not stated'}",
         f"loaded {row['loaded_at']:%Y-%m-%d}",
-        *([f"{rows:,} rows"] if rows is not None else []),
+        *([plain_count(rows, "row")] if rows is not None else []),
         *([] if row["source_list"] else ["coverage given" if row["has_coverage"] else "no coverage given"]),
         *([f"above {row['v_datum']}"] if row["v_datum"] else []),
     ]

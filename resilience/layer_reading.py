@@ -28,7 +28,7 @@ from statewide.crs import settle_crs
 from statewide.ddl import LONLAT_SRID
 from statewide.errors import UnreadableDelivery
 from statewide.files import Layer, Limits, Reading, read, read_layers
-from statewide.findings import FindingLog, plain_share
+from statewide.findings import FindingLog, plain_count, plain_share
 from statewide.geometry import Booleans, Repaired, Shapes, accepted_title, repair, to_storage
 from statewide.reading_limits import MIB
 from statewide.standard import Code, Standard, Table
@@ -205,6 +205,12 @@ def place(
         }
         for at in np.flatnonzero(mended.repaired)
     ]
+    # Land that a zone covers and nobody can draw; a line or a point covers none.
+    with np.errstate(all="ignore"):
+        lost = np.flatnonzero(mended.unusable & (shapely.get_dimensions(given) == 2) & ~(shapely.area(given) == 0))
+    if len(lost) and mend is repair:
+        why = mended.why.get(int(lost[0]), "")
+        log.add("LAYER_SHAPES_LOST", rows=plain_count(len(lost), "row"), file=what, row=int(row_no[lost[0]]), why=why)
     usable = mended.shapes[~shapely.is_missing(mended.shapes)]
     if len(usable) and not shapely.intersects(state, usable).any():
         log.add("LAYER_OUTSIDE_STATE", file=what, state=standard.header.state, epsg=crs.epsg, hint=crs.hint)

@@ -163,21 +163,24 @@ class Lifeline(_Part):
     component: str | None = None
 
 
-class FacilityList(Lifeline):
+class FacilityList(_Part):
     """One list of facilities, replaced on its own. `columns` is field → delivered column.
 
-    `types` is facility type as delivered → lifeline, for lists that hold several; the list's own is that of the rest.
+    `types` is the kind of a facility as delivered → where it belongs, for lists that hold several kinds. What no type
+    says belongs to the list's own lifeline; where the list has none, its kind is not known.
     """
 
     title: str
     source_name: str | None = None
     license: str | None = None
+    lifeline: str | None = None
+    component: str | None = None
     facility_type: str | None = None
     """The kind of all its facilities, where no column says it."""
     columns: dict[str, str] = Field(default_factory=dict)
     types: dict[str, Lifeline] = Field(default_factory=dict)
     left_out: tuple[str, ...] = ()
-    """Facility types that are a person's home."""
+    """Kinds that are a person's home."""
 
 
 class FacilitySource(_Part):
@@ -192,7 +195,10 @@ class FacilitySource(_Part):
         lifelines = {code.code for code in standard.code_lists["lifeline"].codes}
         for name, each in self.lists.items():
             _known_fields(standard.table(self.table), f"lists.{name}.columns", tuple(each.columns))
-            if unknown := {each.lifeline, *(other.lifeline for other in each.types.values())} - lifelines:
+            named = {each.lifeline, *(other.lifeline for other in each.types.values())} - {None}
+            if not named:
+                raise ValueError(f"lists.{name}: neither lifeline nor types")
+            if unknown := {str(code) for code in named} - lifelines:
                 raise ValueError(f"lists.{name}: codes/lifeline.yml has no code {', '.join(sorted(unknown))}")
 
 

@@ -167,6 +167,7 @@ def replace_rows(
 
     `rows` has `row_no`, unique in the version, and the layer's columns but for its key and `layer_version`.
     """
+    load_id = load.load_id
     rows = rows.append_column("layer_version", pa.repeat(load.version, len(rows)))
     names = {
         "table": sql.Identifier(table.schema_name, table.name),
@@ -178,13 +179,13 @@ def replace_rows(
         sql.SQL(
             "INSERT INTO {history} ({columns}, valid_to, ended_by) SELECT {columns}, now(), {load} FROM {table}"
             " WHERE {which}"
-        ).format(**names, load=load.load_id)
+        ).format(**names, load=load_id)
     )
     connection.execute(sql.SQL("DELETE FROM {table} WHERE {which}").format(**names))
     uids = np.frombuffer(
-        b"".join(uuid.uuid5(load.load_id, str(row)).bytes for row in rows.column("row_no").to_pylist()), dtype="V16"
+        b"".join(uuid.uuid5(load_id, str(row)).bytes for row in rows.column("row_no").to_pylist()), dtype="V16"
     )
-    columns = LiveColumns(standard, Staged(table, rows, shapes), {}, str(load.load_id), transaction_time(connection))
+    columns = LiveColumns(standard, Staged(table, rows, shapes), {}, str(load_id), transaction_time(connection))
     copy_in(connection, names["table"], stored_columns(table), columns.chunks(np.arange(len(rows)), uids))
 
 

@@ -62,44 +62,41 @@ def refresh_parcel_imagery(
 
 
 def _refresh_town(connection: Connection, standard: Standard, town: str) -> int:
+    """Parcels that were measured, in the caller's transaction."""
     lock_town(connection, standard.table("parcel").schema_name, town)
-    programs = _around(connection, town)
-    connection.execute(read_sql("resilience", "unseen_parcels"), {"town": town, "hash": programs[0].imagery_hash})
-    stale = connection.execute("SELECT count(*) FROM unseen").fetchone()
-    assert stale is not None
-    if stale[0]:
-        connection.execute(
-            "CREATE TEMPORARY TABLE seen (parcel_uid uuid, age integer, sqft double precision) ON COMMIT DROP"
-        )
-        for program in programs:
-            if program.program is not None:
-                # One statement each: PostGIS prepares a shape that is the same in all rows, and only then.
-                connection.execute(
-                    "INSERT INTO seen SELECT parcel_uid, %(age)s,"
-                    " CASE WHEN ST_Covers(%(footprint)s::geometry, geom) THEN area_sqft"
-                    "      ELSE ST_Area(ST_Intersection(%(footprint)s::geometry, geom)) END"
-                    " FROM unseen WHERE ST_Intersects(%(footprint)s::geometry, geom)",
-                    {"age": program.age, "footprint": program.footprint},
-                )
-        connection.execute(
-            read_sql("resilience", "keep_parcel_imagery"),
-            {
-                "town": town,
-                "hash": programs[0].imagery_hash,
-                "ages": [program.age for program in programs],
-                "programs": [program.program for program in programs],
-                "starts": [program.flown_from for program in programs],
-                "ends": [program.flown_to for program in programs],
-                "tolerance": standard.header.coordinate_tolerance_ft,
-                "least": standard.header.area_tolerance_sqft,
-            },
-        )
-        connection.execute("DROP TABLE seen")
+    values: dict[str, Any] = {"town": town, "srid": standard.header.storage_crs}
+    [(values["hash"],)] = connection.execute(read_sql("resilience", "imagery_hash"), values).fetchall()
+    connection.execute(read_sql("resilience", "unseen_parcels"), values)
+    [(unseen,)] = connection.execute("SELECT count(*) FROM unseen").fetchall()
+    if unseen:
+        _measure(connection, standard, values)
     connection.execute("DROP TABLE unseen")
-    return int(stale[0])
+    return int(unseen)
 
 
-def _around(connection: Connection, town: str) -> list[Any]:
-    """Programs whose pictures meet the box of the town's parcels, the newest first; one empty row where none does."""
+def _measure(connection: Connection, standard: Standard, values: dict[str, Any]) -> None:
+    """Rows of the parcels in the temporary table `unseen`."""
     with connection.cursor(row_factory=namedtuple_row) as cursor:
-        return cursor.execute(read_sql("resilience", "imagery_around"), {"town": town}).fetchall()
+        programs: list[Any] = cursor.execute(read_sql("resilience", "imagery_around"), values).fetchall()
+    connection.execute(
+        "CREATE TEMPORARY TABLE seen (parcel_uid uuid, age integer, sqft double precision) ON COMMIT DROP"
+    )
+    for program in programs:
+        # One statement each: PostGIS prepares a shape that is the same in all rows, and only then.
+        connection.execute(
+            "INSERT INTO seen SELECT parcel_uid, %(age)s,"
+            " CASE WHEN ST_Covers(%(footprint)s::geometry, geom) THEN area_sqft"
+            "      ELSE ST_Area(ST_Intersection(%(footprint)s::geometry, geom)) END"
+            " FROM unseen WHERE ST_Intersects(%(footprint)s::geometry, geom)",
+            {"age": program.age, "footprint": program.footprint},
+        )
+    values |= {
+        "ages": [program.age for program in programs],
+        "programs": [program.program for program in programs],
+        "starts": [program.flown_from for program in programs],
+        "ends": [program.flown_to for program in programs],
+        "tolerance": standard.header.coordinate_tolerance_ft,
+        "least": standard.header.area_tolerance_sqft,
+    }
+    connection.execute(read_sql("resilience", "keep_parcel_imagery"), values)
+    connection.execute("DROP TABLE seen")

@@ -33,7 +33,7 @@ _CELLS = 4 << 20
 _SIDE = 2048
 _BLOCK_CELLS = 16 << 20
 """A file whose blocks are larger cannot be read in parts."""
-_CACHE = 64 << 20
+_CACHE = 32 << 20
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _TO_COG = "Make it one that can be read in parts: gdal_translate -of COG {name} {stem}_cog.tif"
 _UNIT_TAGS = frozenset(
@@ -102,7 +102,8 @@ class Grid:
         """Points (n, 2) of a coordinate system, the grid's own if None, in columns and rows of the grid."""
         if epsg is not None and not _same_numbers(epsg, self.crs, self.bounds):
             points = _project(_degrees(points, epsg), self.crs)
-        cells: Floats = (points - (self.left, self.top)) / (self.cell_width, self.cell_height)
+        cells: Floats = points - (self.left, self.top)
+        cells /= self.cell_width, self.cell_height
         return cells
 
     def longest_edge(self, epsg: int | None) -> float:
@@ -146,7 +147,7 @@ class Reader:
             raise UnreadableDelivery(
                 f"{grid.path.name} is damaged at row {rows.start + 1:,} to {rows.stop:,}; fetch it again."
             ) from error
-        if values.dtype.kind != "f":
+        if values.dtype not in (np.float32, np.float64):
             values = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
         if mask is not None:
             values[mask == 0] = np.nan
@@ -188,10 +189,16 @@ def open_grid(path: Path) -> tuple[Grid, Stated]:
     try:
         with path.open("rb") as file:
             head = file.read(4)
+    except IsADirectoryError:
+        head = b""
     except OSError as error:
         raise UnreadableDelivery(f"{name} cannot be read: {error.strerror}.") from error
+    if head.startswith(b"PK"):
+        raise UnreadableDelivery(f"{name} is a zip; unpack it and name the GeoTIFF in it.")
     if head not in _TIFF:
-        raise UnreadableDelivery(f"{name} is not a GeoTIFF; depth grids are read as .tif.")
+        raise UnreadableDelivery(
+            f"{name} is not a GeoTIFF. Make one of it: gdal_translate -of COG {name} {path.stem}.tif"
+        )
     with gdal(), _open(path) as dataset:
         return _header(path, dataset)
 
@@ -389,14 +396,14 @@ def survey(grid: Grid, say: Callable[[float], None] = lambda _: None) -> Survey:
     """Count all cells, window by window.
 
     Args:
-        say: told of the share that is done.
+        say: told of the share that is done, in tenths.
 
     Raises:
         UnreadableDelivery: a part of the file is damaged.
     """
     from resilience.coverage_kernel import clean, tile_flags
 
-    unmapped = undeclared = wet = 0
+    unmapped = undeclared = wet = told = 0
     deepest = -math.inf
     with Reader(grid) as reader:
         for rows, columns in grid.windows():
@@ -404,7 +411,10 @@ def survey(grid: Grid, say: Callable[[float], None] = lambda _: None) -> Survey:
             counted = clean(values, *grid.cell_rules, tile_flags(values))
             unmapped, undeclared, wet = unmapped + counted[0], undeclared + counted[1], wet + counted[2]
             deepest = max(deepest, counted[3])
-            say(rows.stop / grid.height)
+            tenths = 10 * rows.stop // grid.height
+            if tenths > told:
+                told = tenths
+                say(tenths / 10)
     return Survey(grid.width * grid.height, unmapped, undeclared, wet, deepest * grid.feet if wet else None)
 
 
@@ -449,7 +459,8 @@ def _extent_in(wkt: str, standard: Standard) -> tuple[float, float, float, float
     across, up = np.linspace(west, east, 9), np.linspace(south, north, 9)
     points = _project(np.array([(x, y) for x in across for y in up]), wkt)
     points = points[np.isfinite(points).all(axis=1)]
-    return (*points.min(axis=0), *points.max(axis=0))
+    # A system of the other side of the Earth has no numbers for the State.
+    return (*points.min(axis=0, initial=np.inf), *points.max(axis=0, initial=-np.inf))
 
 
 def _data(standard: Standard) -> set[str]:

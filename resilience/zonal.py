@@ -23,7 +23,7 @@ from resilience.rasters import Grid, Reader
 from statewide.geometry import Booleans, Floats, Shapes
 
 if TYPE_CHECKING:
-    from resilience.polygon_rings import Rings, Wkb
+    from resilience.polygon_rings import Wkb
 
 Integers = npt.NDArray[np.int64]
 
@@ -192,10 +192,11 @@ def _within(points: Floats, polygons: Shapes) -> Booleans:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Polygons in cells of a grid: `xy` of their `rings`, and what `coverage_kernel.measure` says of them."""
+    """Polygons in cells of a grid, as `polygon_rings.Rings`, and what `coverage_kernel.measure` says of them."""
 
-    rings: Rings
     xy: Floats
+    first: Integers
+    shape: Integers
     sign: Floats
     box: Integers
     area: Floats
@@ -212,10 +213,13 @@ def _in_cells(shapes: Polygons, grid: Grid, crs: int | None) -> _Cells:
     xy = grid.to_cells(rings.xy, crs)
     sign, bounds = np.empty(len(rings.outer)), np.empty((len(rings.shape) - 1, 4))
     area = measure(xy, rings.first, rings.shape, rings.outer, sign, bounds)
+    # What has no area, or a corner at no place, lies in no cell.
+    area[~((area > 0) & np.isfinite(bounds).all(axis=1))] = np.nan
+    bounds[np.isnan(area)] = -1
     # One cell beyond the grid is enough to tell that a polygon reaches beyond it.
     bounds[:, :2], bounds[:, 2:] = np.floor(bounds[:, :2]), np.ceil(bounds[:, 2:])
     box = np.clip(bounds, -1, np.tile([grid.width + 1, grid.height + 1], 2)).astype(np.int64)
-    return _Cells(rings, xy, sign, box, area)
+    return _Cells(xy, rings.first, rings.shape, sign, box, area)
 
 
 def _sum_up(shapes: Polygons, grid: Grid, crs: int | None, steps: Floats, threads: int | None) -> tuple[Floats, Floats]:
@@ -232,7 +236,7 @@ def _sum_up(shapes: Polygons, grid: Grid, crs: int | None, steps: Floats, thread
         flags = tile_flags(values)
         clean(values, *grid.cell_rules, flags)
         found = np.empty((len(inside), 3 + len(steps)))
-        polygons = cells.xy, cells.rings.first, cells.rings.shape, cells.sign, cells.box, cells.area, inside
+        polygons = cells.xy, cells.first, cells.shape, cells.sign, cells.box, cells.area, inside
         bounds = (rows.start, rows.stop), (columns.start, columns.stop)
         sum_cells(*polygons, values, flags, top, left, *bounds, steps, found)
         return found

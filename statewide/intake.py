@@ -290,10 +290,9 @@ class _Walk:
         boxes = Live(connection, self.table, self.town.cousub_fips).boxes() if has_shapes(self.table) else None
         return _Known(saved, reviewed, boxes if boxes is not None and len(boxes) else None)
 
-    def prepare(self, reading: files.Reading, known: _Known, meeting: Meeting) -> _Arrived:
+    def prepare(self, reading: files.Reading, delivered: Shapes, known: _Known, meeting: Meeting) -> _Arrived:
         """Crosswalk, geometry and conform: the rows under the standard's names, and facts of the file as given."""
         with self.clock.step("geometry"):
-            delivered = delivered_shapes(reading)
             facts = shape_facts(reading, delivered)
         source = reading.table.drop_columns(["geometry"])
         with self.clock.step("crosswalk"):
@@ -532,10 +531,6 @@ class _Walk:
         )
 
 
-def _located(connection: Connection, reading: files.Reading, standard: Standard) -> Town:
-    return town_of(connection, reading.path_name, delivered_shapes(reading), reading.layer.crs_epsg, standard)
-
-
 @dataclass(frozen=True)
 class _Part:
     """A part of a delivery when all is known about it."""
@@ -638,7 +633,10 @@ class _Trip:
                 )
                 for path, dataset in zip(paths, datasets, strict=True)
             ]
-        town = named or _located(connection, readings[0], standard)
+        with clock.step("geometry"):
+            delivered = [delivered_shapes(reading) for reading in readings]
+            file, epsg = readings[0].path_name, readings[0].layer.crs_epsg
+            town = named or town_of(connection, file, delivered[0], epsg, standard)
         walks = [
             _Walk(settings, standard, delivery, dataset, request, town, clock, self.received_at) for dataset in datasets
         ]
@@ -647,7 +645,8 @@ class _Trip:
             meeting = _meeting(connection, standard, delivery, walks, readings, known)
         connection.commit()  # nothing is held open while the file is worked on
         arrived = [
-            walk.prepare(reading, each, meeting) for walk, reading, each in zip(walks, readings, known, strict=True)
+            walk.prepare(reading, shapes, of_town, meeting)
+            for walk, reading, shapes, of_town in zip(walks, readings, delivered, known, strict=True)
         ]
         self.lock(town.cousub_fips)
         verdicts: list[_Verdict] = []

@@ -52,6 +52,7 @@ def _initialise(settings: Settings) -> list[str]:
         run_text(connection, render_views(standard))
         connection.execute(read_sql("statewide", "search_views"))
         connection.execute(read_sql("statewide", "imagery_views"))
+        connection.execute(read_sql("statewide", "catalogue_views"))
         connection.execute(read_sql("statewide", "exposure"))
         load_authority(connection, standard)
         connection.execute(read_sql("statewide", "grants"))

@@ -130,6 +130,17 @@ class Tiles(_Law):
         return tuple(name for first, names in sorted(self.columns.items()) if first <= zoom for name in names)
 
 
+class Catalogued(_Law):
+    """What the catalogue says of a dataset that its fields do not tell."""
+
+    category: str
+    topic: str
+    """Topic category of ISO 19115."""
+    geographic_unit: str
+    update_frequency: str
+    lineage: str
+
+
 class Collection(_Law):
     """How a table is shown to the street."""
 
@@ -137,6 +148,7 @@ class Collection(_Law):
     title: str
     description: str
     keywords: tuple[str, ...]
+    catalogue: Catalogued
     tiles: Tiles | None = None
     time_field: Name | None = None
     title_field: Name | None = None
@@ -401,15 +413,25 @@ class AddressLinkLaw(_Law):
     parcels_max: int = Field(gt=0)
 
 
+class Contact(_Law):
+    """Who answers for the data."""
+
+    name: str
+    email: str
+    url: str
+
+
 class Header(_Law):
     """``standard.yml``."""
 
     name: str
     title: str
     version: str
+    released: dt.date
     state: str
     publisher: str
     license: str
+    contact: Contact
     legal_basis: tuple[Basis, ...]
     storage_crs: int
     accepted_crs: tuple[AcceptedCrs, ...]
@@ -566,6 +588,88 @@ class ExportProfile(_Law):
     columns: tuple[ExportColumn, ...]
 
 
+DataClass = Literal["public", "restricted", "confidential"]
+
+
+class Frequency(_Law):
+    """How often something is brought up to date, as DCAT-US and ISO 19115 say it."""
+
+    period: str
+    code: str
+
+
+class DataClassLaw(_Law):
+    """Who may have data of a class, and how DCAT-US and ISO 19115 say it."""
+
+    access_level: Literal["public", "restricted public", "non-public"]
+    code: str
+    says: str
+
+
+class Element(_Law):
+    """An element of a record: its name in the State's inventory, and which of the record's facts fills it."""
+
+    name: str
+    says: Name
+    of: Literal["all", "public", "not_public", "served"] = "all"
+
+
+class CatalogueLaw(_Law):
+    """``catalogue/elements.yml``: what a record says, and in which words."""
+
+    source: str
+    categories: tuple[str, ...]
+    geographic_units: tuple[str, ...]
+    frequencies: dict[str, Frequency]
+    data_classes: dict[DataClass, DataClassLaw]
+    elements: tuple[Element, ...]
+
+    def check(self, entry: Catalogued) -> None:
+        """Raise ValueError for a word that the vocabularies do not have."""
+        for name, known in (
+            ("category", self.categories),
+            ("geographic_unit", self.geographic_units),
+            ("update_frequency", tuple(self.frequencies)),
+        ):
+            if getattr(entry, name) not in known:
+                raise ValueError(f"{name}: {getattr(entry, name)!r} is not in catalogue/elements.yml")
+
+
+class AssetLink(_Law):
+    """Where an asset is found; `service` names the protocol where it is one for programs."""
+
+    title: str
+    href: Annotated[str, Field(pattern=r"^https://")]
+    service: str | None = None
+
+
+class Asset(_Law):
+    """A dataset that the catalogue knows and the platform does not serve."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: str
+    description: str
+    keywords: tuple[str, ...]
+    publisher: str
+    data_class: DataClass = "public"
+    license: str | None = None
+    rights: str | None = None
+    layers: tuple[str, ...] = ()
+    """Hazard layers that it informs."""
+    collection: str | None = None
+    """The collection of ours that is made of it."""
+    links: tuple[AssetLink, ...] = ()
+    catalogue: Catalogued
+
+
+class Assets(_Law):
+    """A file of ``catalogue/`` beside its elements."""
+
+    level: Literal["federal", "state", "local", "own"]
+    described_on: dt.date
+    assets: tuple[Asset, ...]
+
+
 class Standard(_Law):
     """The whole law."""
 
@@ -575,6 +679,8 @@ class Standard(_Law):
     checks: dict[str, Check]
     scores: dict[str, ScoreLaw]
     profiles: dict[str, ExportProfile]
+    catalogue: CatalogueLaw
+    assets: tuple[Assets, ...]
     municipalities: tuple[Municipality, ...]
     planning_regions: tuple[PlanningRegion, ...]
     zip_towns: tuple[ZipTown, ...]
@@ -614,8 +720,24 @@ class Standard(_Law):
                     raise ValueError(f"{where}: no check is named {', '.join(sorted(unknown))}")
         for profile in self.profiles.values():
             self._check_profile(profile)
+        self._check_catalogue()
         self._check_persons()
         return self
+
+    def _check_catalogue(self) -> None:
+        """Every entry uses the words of the catalogue, and names collections and layers that there are."""
+        collections = {table.collection.id: table.collection for table in self.published_tables if table.collection}
+        for collection in collections.values():
+            self.catalogue.check(collection.catalogue)
+        taken = set(collections)
+        layers = {code.code for code in self.code_lists["hazard_layer"].codes}
+        for asset in (asset for assets in self.assets for asset in assets.assets):
+            self.catalogue.check(asset.catalogue)
+            if asset.id in taken:
+                raise ValueError(f"catalogue: {asset.id}: the identifier is taken")
+            if unknown := (set(asset.layers) - layers) | ({asset.collection} - {None, *collections}):
+                raise ValueError(f"catalogue: {asset.id}: there is no {', '.join(sorted(map(str, unknown)))}")
+            taken.add(asset.id)
 
     def _check_profile(self, profile: ExportProfile) -> None:
         """Every column has a name, a width if it is text, and one place that its values come from."""
@@ -718,6 +840,8 @@ def read_standard(folder: Traversable) -> Standard:
         "checks": checks,
         "scores": {path.name[:-4]: _read(path, ScoreLaw) for path in _yaml_files(folder / "score")},
         "profiles": profiles,
+        "catalogue": _read(folder / "catalogue" / "elements.yml", CatalogueLaw),
+        "assets": [_read(path, Assets) for path in _yaml_files(folder / "catalogue") if path.name != "elements.yml"],
         "municipalities": _read_rows(folder / "authority" / "towns.csv", Municipality),
         "planning_regions": _read_rows(folder / "authority" / "planning_regions.csv", PlanningRegion),
         "zip_towns": _read_rows(folder / "authority" / "zip_towns.csv", ZipTown),

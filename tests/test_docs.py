@@ -193,6 +193,11 @@ def commands() -> dict[tuple[str, ...], Any]:
 COMMANDS = commands()
 
 
+def runs(command: Any) -> bool:
+    """Whether it does something by itself, and is not only a name for several."""
+    return not hasattr(command, "commands") or command.invoke_without_command
+
+
 def typed(path: Path) -> Iterator[list[str]]:
     """The commands that a document shows, in its blocks and in its text, as words."""
     for block in blocks(path):
@@ -233,7 +238,7 @@ def test_every_command_in_a_document_exists_with_its_options(path: Path) -> None
         command = command_of(words)
         options = [word.split("=")[0] for word in words if word.startswith("--")]
         if command is not None:
-            assert not hasattr(COMMANDS[command], "commands") or len(words) == len(command), words
+            assert runs(COMMANDS[command]) or len(words) == len(command), words
             offered = {text for parameter in COMMANDS[command].params for text in parameter.opts} | {"--help"}
             assert set(options) <= offered, words
         elif words and words[0].startswith("scripts/"):
@@ -254,13 +259,11 @@ def help_of(words: list[str]) -> str:
 
 def test_every_command_is_in_some_document() -> None:
     shown = {command for path in DOCS for words in typed(path) if (command := command_of(words))}
-    leaves = {words for words, command in COMMANDS.items() if not hasattr(command, "commands")}
+    leaves = {words for words, command in COMMANDS.items() if runs(command)}
     assert leaves - shown == set()
 
 
-@pytest.mark.parametrize(
-    "words", [words for words, command in COMMANDS.items() if not hasattr(command, "commands")], ids=" ".join
-)
+@pytest.mark.parametrize("words", [words for words, command in COMMANDS.items() if runs(command)], ids=" ".join)
 def test_the_help_of_a_command_has_an_example_that_makes_sense(words: tuple[str, ...]) -> None:
     example = re.search(r"Example: (.*)", " ".join((COMMANDS[words].help or "").split()))
     assert example is not None

@@ -1,9 +1,12 @@
 ,
+counted_whole AS MATERIALIZED (
+    SELECT cousub_fips FROM counted WHERE %(towns)s::text[] IS NOT NULL
+),
 all_cells AS MATERIALIZED (
     SELECT * FROM cells
     UNION ALL
     SELECT * FROM published.exposure_cells
-    WHERE cousub_fips IN (SELECT cousub_fips FROM counted) AND (kind = 'all' OR layer = ANY(%(layers)s::text[]))
+    WHERE cousub_fips IN (SELECT cousub_fips FROM counted_whole) AND (kind = 'all' OR layer = ANY(%(layers)s::text[]))
 ),
 answering AS MATERIALIZED (
     SELECT town AS cousub_fips FROM unnest(%(towns)s::text[]) AS town
@@ -45,22 +48,24 @@ town_figures AS (
     GROUP BY cousub_fips, layer
 ),
 all_covers AS (
-    SELECT * FROM covers
+    SELECT cousub_fips, layer, parcels, mapped, partly_mapped, not_mapped, unknown, unknown_sqft, without_bfe, of_older_layer,
+        of_older_parcel
+    FROM covers
     UNION ALL
     SELECT * FROM published.exposure_covers
-    WHERE cousub_fips IN (SELECT cousub_fips FROM counted) AND layer = ANY(%(layers)s::text[])
+    WHERE cousub_fips IN (SELECT cousub_fips FROM counted_whole) AND layer = ANY(%(layers)s::text[])
 ),
 all_addresses AS (
     SELECT * FROM addresses
     UNION ALL
     SELECT * FROM published.exposure_address_counts
-    WHERE cousub_fips IN (SELECT cousub_fips FROM counted) AND (layer = '' OR layer = ANY(%(layers)s::text[]))
+    WHERE cousub_fips IN (SELECT cousub_fips FROM counted_whole) AND (layer = '' OR layer = ANY(%(layers)s::text[]))
 ),
 all_facilities AS MATERIALIZED (
     SELECT * FROM facilities
     UNION ALL
     SELECT * FROM published.exposure_facilities
-    WHERE cousub_fips IN (SELECT cousub_fips FROM counted) AND (layer = '' OR layer = ANY(%(layers)s::text[]))
+    WHERE cousub_fips IN (SELECT cousub_fips FROM counted_whole) AND (layer = '' OR layer = ANY(%(layers)s::text[]))
 ),
 listed AS (
     SELECT f.critical_facility_uid, f.lifeline, f.component, f.facility_type, f.facility_name, f.address, f.source_list,
@@ -86,5 +91,4 @@ SELECT
         FROM published.towns AS t WHERE t.cousub_fips IN (SELECT cousub_fips FROM answering)
     ) AS t) AS towns,
     (SELECT max(year) FROM published.exposure_deliveries WHERE dataset = 'parcel') AS newest_year,
-    (SELECT ST_Area(ST_Transform(area, %(srid)s)) FROM drawn) AS drawn_sqft,
-    (SELECT count(*) FROM counted) AS towns_counted
+    (SELECT ST_Area(ST_Transform(area, %(srid)s)) FROM drawn) AS drawn_sqft

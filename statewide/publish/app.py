@@ -33,11 +33,14 @@ from starlette.types import ASGIApp
 from statewide.database import API, connect
 from statewide.errors import DatabaseNotReady, DatabaseUnavailable, StatewideError
 from statewide.publish.collections import render_config
+from statewide.publish.dictionary_page import dictionary_routes
 from statewide.publish.guards import Guards
 from statewide.publish.map_page import map_routes
 from statewide.publish.processes import process_resources, process_routes
 from statewide.publish.query import view
 from statewide.publish.reading import close_pools, fetch, open_pools
+from statewide.publish.records import CONFORMANCE as RECORD_CLASSES
+from statewide.publish.records import record_resources, record_routes
 from statewide.publish.routes import api_routes, asked_format
 from statewide.settings import ROOT, Settings, load_settings
 from statewide.standard import Standard, load_standard
@@ -109,7 +112,7 @@ def prepare(settings: Settings, url: str) -> None:
     """
     standard = load_standard()
     config = yaml.safe_load(render_config((ROOT / "pygeoapi-config.yml").read_text(encoding="utf-8"), standard))
-    config["resources"] |= process_resources()
+    config["resources"] |= process_resources() | record_resources(standard)
     config["server"]["url"] = url
     config["server"]["templates"] = {"path": str(_HERE / "templates"), "static": str(_STATIC)}
     for collection_id, extent in _extents(settings, standard).items():
@@ -148,6 +151,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/TileMatrixSets/{tileset}", as_json),
             Route("/health", _health),
             *map_routes(standard, _STATIC),
+            *dictionary_routes(standard),
+            *record_routes(standard, base_url, pygeoapi),
             *api_routes(standard, base_url, pygeoapi),
             *process_routes(),
             *_room_routes(standard, base_url),
@@ -189,6 +194,7 @@ def _pygeoapi() -> tuple[ASGIApp, str]:
 
     features, executed = itemtypes.CONFORMANCE_CLASSES_FEATURES, processes.CONFORMANCE_CLASSES
     features[:] = sorted({*features, *_FILTER_CLASSES} - _NOT_OFFERED)
+    itemtypes.CONFORMANCE_CLASSES_RECORDS[:] = RECORD_CLASSES
     executed[:] = [name for name in executed if name not in _NOT_OFFERED]
     return APP, api_.base_url
 

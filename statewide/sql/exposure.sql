@@ -49,8 +49,12 @@ CREATE VIEW published.exposure_deliveries AS
 SELECT cousub_fips, dataset, year, published_at FROM statewide.publication;
 
 CREATE VIEW published.exposure_towns AS
-SELECT t.cousub_fips, t.counted_at FROM resilience.exposure_town AS t
+SELECT t.cousub_fips, t.counted_at, t.counted_by FROM resilience.exposure_town AS t
 WHERE NOT EXISTS (SELECT 1 FROM resilience.exposure_stale AS s WHERE s.cousub_fips = t.cousub_fips);
+CREATE VIEW published.exposure_parcel_lists AS SELECT * FROM resilience.exposure_parcel;
+CREATE VIEW published.exposure_address_lists AS
+SELECT p.* FROM resilience.exposure_point AS p
+WHERE p.address_uid NOT IN (SELECT w.address_uid FROM confidential.withheld_point AS w);
 CREATE VIEW published.exposure_cells AS SELECT * FROM resilience.exposure_cell;
 CREATE VIEW published.exposure_covers AS SELECT * FROM resilience.exposure_cover;
 CREATE VIEW published.exposure_address_counts AS SELECT * FROM resilience.exposure_address;

@@ -6,12 +6,18 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from resilience.overlay import Geometries
+from resilience.overlay import Geometries, Overlaps
 
 CONTACT_FT = 1e-6
 NOISE_SQFT = 1e-6
 
 Pairs = dict[tuple[int, int], float]
+
+
+def pairs(found: Overlaps) -> Pairs:
+    """The engine's answer by parcel and class."""
+    keys = zip(found.parcel.tolist(), found.class_code.tolist(), strict=True)
+    return dict(zip(keys, found.area_sqft.tolist(), strict=True))
 
 
 def owned(polygons: Geometries, classes: NDArray[np.int64], one_class_per_place: bool) -> tuple[Geometries, Pairs]:

@@ -129,6 +129,24 @@ def test_a_new_list_needs_a_lifeline_and_a_column_for_the_name(load: Load, setti
         load(person, "others", lifeline="energy")
 
 
+def test_in_a_list_of_several_kinds_the_kind_says_the_lifeline_and_an_unknown_one_refuses_it(
+    load: Load, settings: Settings, tmp_path: Path
+) -> None:
+    kinds = ["Hospital", "fire station", "Wastewater treatment plant", "Windmill"]
+    rows = [{"FacilityName": f"Wren {kind}", "FacilityType": kind} for kind in kinds]
+    file = table(tmp_path / "a", rows)
+    result = load(file, "facilities")
+    assert result["blocked_by"] == ["LAYER_KIND_UNKNOWN"]
+    assert "“Windmill”" in result["told"][0]["sentence"]
+    result = load(file, "facilities", accept={"LAYER_KIND_UNKNOWN": "a windmill is none"})
+    assert result["rows"] == {"read": 4, "published": 3, "held": 1, "left_out": 0}
+    assert {row["facility_type"]: (row["lifeline"], row["component"]) for row in facilities(settings)} == {
+        "Hospital": ("health_and_medical", "Medical Care"),
+        "fire station": ("safety_and_security", "Fire Service"),
+        "Wastewater treatment plant": ("water_systems", "Wastewater Management"),
+    }
+
+
 def test_points_without_a_place_or_in_another_state_are_held(load: Load, settings: Settings, tmp_path: Path) -> None:
     rows = [*schools(2), {"NAME": "Nowhere", "LON": 0.0, "LAT": 0.0}, {"NAME": "Lost", "LON": None, "LAT": None}]
     rows = [{"LADDR": "", "LCITY": ""} | row for row in rows]

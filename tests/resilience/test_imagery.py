@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,11 @@ import rasterio
 import shapely
 from psycopg.rows import dict_row
 from rasterio.enums import ColorInterp
+from typer.testing import CliRunner
 
 from cadastral.meeting import submit
 from resilience.imagery import Flight, add_imagery, list_imagery, parse_bands, remove_imagery
+from resilience.imagery_commands import app
 from resilience.picture import read_picture
 from statewide.database import connect
 from statewide.errors import BadArgument, InputError
@@ -290,3 +293,27 @@ def test_removing_names_what_is_not_there(add: Add, settings: Settings, tmp_path
             remove_imagery(settings, STANDARD, program, files)
     assert remove_imagery(settings, STANDARD, "2023", ["a.tif"])["removed"] == 1
     assert [row["file_name"] for row in rows(settings)] == ["b.tif"]
+
+
+def test_the_commands_add_list_and_remove(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATEWIDE_HOME", str(settings.home))
+    monkeypatch.setenv("STATEWIDE_DATABASE_URL", settings.require_database_url())
+
+    def said(*words: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, [*words, "--json"])
+        assert done.exit_code == 0, done.output
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    picture = write_picture(tmp_path / "a.tif", (0, 0, 5280, 5280), side_px=528)
+    added = said(
+        "add", str(picture), "--program", "2023", "--flown", "2023-03-10/2023-04-20", "--bands", "red,green,blue"
+    )
+    assert added["outcome"] == "published"
+    [program] = said("list")["programs"]
+    assert program["square_miles"] == 1
+    assert program["bytes"] == picture.stat().st_size
+    picture.unlink()
+    assert f"{picture} is gone from the disk" in CliRunner().invoke(app, ["list"]).stdout
+    assert said("remove", "--program", "2023")["removed"] == 1
+    assert "No imagery is registered" in CliRunner().invoke(app, ["list"]).stdout

@@ -190,6 +190,15 @@ def test_a_layer_without_a_usable_polygon_is_refused(load: Load) -> None:
     assert load([zone(None, "AE"), zone(shapely.Point(950_000, 600_000), "AE")])["blocked_by"] == ["LAYER_EMPTY"]
 
 
+def test_a_zone_that_nobody_can_draw_is_not_left_out_unseen(load: Load, tmp_path: Path) -> None:
+    corners = shapely.get_coordinates(box(0, 0, 100, 100))
+    corners[1] = (1e15, 1e15)
+    given = [*zones(3), zone(shapely.Polygon(corners), "AE")]
+    result = load([write_map(given, tmp_path / "a", epsg=6434)])
+    assert result["blocked_by"] == ["LAYER_SHAPES_LOST"]
+    assert "row 4" in told(result, "LAYER_SHAPES_LOST")
+
+
 def test_one_study_in_two_files_is_seen(load: Load, tmp_path: Path) -> None:
     files = [
         write_county({"S_FLD_HAZ_AR": zones(count)}, tmp_path, f"09001C_{year}0708")
@@ -215,3 +224,12 @@ def test_only_a_check_that_refuses_a_layer_is_accepted_and_only_with_a_reason(
 ) -> None:
     with pytest.raises(BadArgument, match=said):
         load(zones(1), accept=accept)
+
+
+@pytest.mark.real
+def test_cambridges_real_flood_map_is_refused_for_it_lies_in_another_state(load: Load, shared_data: Path) -> None:
+    folder = shared_data / "ma-cambridge" / "Hydro" / "FEMA_Floodplains_100_Year"
+    result = load([folder / "FEMA_FloodPlains100Year.geojson"])
+    assert (result["outcome"], result["blocked_by"]) == ("refused", ["LAYER_OUTSIDE_STATE"])
+    assert result["findings"]["LAYER_PLACEHOLDER"] >= 1
+    assert set(result["classes"]) <= {"one_percent", "floodway"}

@@ -23,7 +23,7 @@ from resilience.overlay import (
     save_index,
 )
 from tests.resilience import geos_overlay
-from tests.resilience.geos_overlay import Pairs
+from tests.resilience.geos_overlay import pairs
 
 EAST, NORTH = 1_020_897.366, 839_771.451  # Hartford in EPSG:6434: rounding as in real coordinates
 
@@ -59,11 +59,6 @@ def blobs(draw: st.DrawFn) -> shapely.Geometry:
     punched = shapely.difference(several(), several())
     parts = [part for part in shapely.get_parts(punched) if part.geom_type == "Polygon"]
     return at_hartford(shapely.multipolygons(parts))
-
-
-def pairs(found: Overlaps) -> Pairs:
-    keys = zip(found.parcel.tolist(), found.class_code.tolist(), strict=True)
-    return dict(zip(keys, found.area_sqft.tolist(), strict=True))
 
 
 layers = st.lists(st.tuples(blobs(), st.integers(1, 3)), max_size=6)

@@ -134,6 +134,7 @@ def test_heights_are_perhaps_no_depths(judged: Judged) -> None:
         ({"crs": "EPSG:28992", "corner": (181_041, 513_880)}, "GRID_CRS_REFUSED", "Amersfoort"),
         ({"crs": "EPSG:4326", "corner": (-95.13, 29.43), "cell": 0.0021}, "GRID_OUTSIDE_STATE", "Connecticut"),
         ({"crs": "EPSG:6434", "corner": (400_000, 840_000)}, "GRID_OUTSIDE_STATE", "Connecticut"),
+        ({"crs": "EPSG:2782", "corner": (500_000, 300_000)}, "GRID_OUTSIDE_STATE", "Connecticut"),
     ],
 )
 def test_a_grid_that_lies_about_where_it_lies_is_refused(
@@ -175,6 +176,9 @@ def test_what_is_no_depth_grid_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "cut.tif").write_bytes(b"II*\0\0\0")
     assert "fetch it again" in refused(tmp_path / "cut.tif")
     assert "No such file" in refused(tmp_path / "none.tif")
+    assert "gdal_translate -of COG" in refused(tmp_path)
+    (tmp_path / "grid.zip").write_bytes(b"PK\3\4")
+    assert "unpack it" in refused(tmp_path / "grid.zip")
     bands = np.zeros((3, 4, 4), dtype=np.uint8)
     assert "holds 3 bands" in refused(write_grid(tmp_path / "rgb.tif", bands, nodata=None))
     whirled = Affine(7, 7, 1_020_000, 7, -7, 840_000)

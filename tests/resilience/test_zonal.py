@@ -185,11 +185,15 @@ def test_wet_share_is_told_apart_by_depth(grid: Callable[..., Grid]) -> None:
 
 
 def test_missing_shapes_and_others_have_no_answer(grid: Callable[..., Grid]) -> None:
-    shapes = array_of(
-        None, shapely.Polygon(), shapely.Point(WEST + 5, NORTH - 5), shapely.box(WEST, NORTH - 9, WEST + 9, NORTH)
-    )
-    found = zonal(shapes, grid(np.ones((5, 5))))
-    np.testing.assert_array_equal(found.mapped_share_pct, [np.nan, np.nan, np.nan, 100])
+    with np.errstate(invalid="ignore"):
+        astray = shapely.Polygon([(WEST, NORTH), (math.nan, NORTH), (WEST + 9, NORTH - 9)])
+        beyond = shapely.Polygon([(WEST, NORTH), (math.inf, NORTH), (WEST + 9, NORTH - 9)])
+    flat = shapely.Polygon([(WEST, NORTH), (WEST + 9, NORTH), (WEST + 5, NORTH)])
+    lot = shapely.box(WEST, NORTH - 9, WEST + 9, NORTH)
+    others = array_of(None, shapely.Polygon(), shapely.Point(WEST + 5, NORTH - 5), astray, beyond, flat)
+    found = zonal(np.append(others, lot), grid(np.ones((5, 5))))
+    np.testing.assert_array_equal(found.mapped_share_pct, [np.nan] * len(others) + [100])
+    np.testing.assert_array_equal(found.max_ft, [np.nan] * len(others) + [1])
     assert zonal(array_of(), grid(np.ones((5, 5)))).mean_ft.shape == (0,)
 
 

@@ -2,9 +2,32 @@
 -- made by resilience/sql/exposure_counts.sql, and a town that is marked as stale is counted anew by whoever asks.
 CREATE TABLE resilience.exposure_town (
     cousub_fips text PRIMARY KEY,
-    counted_at  timestamptz NOT NULL
+    counted_at  timestamptz NOT NULL,
+    counted_by  text NOT NULL
 );
 COMMENT ON TABLE resilience.exposure_town IS 'Towns that were counted, and when.';
+COMMENT ON COLUMN resilience.exposure_town.counted_by IS 'Checksum of the classes and shares by which it was counted; by another list it counts as not counted.';
+
+CREATE TABLE resilience.exposure_parcel (
+    parcel_uid  uuid PRIMARY KEY,
+    cousub_fips text NOT NULL,
+    answered    integer NOT NULL,
+    gaps        integer[],
+    unknown_pct double precision[],
+    codes       integer[],
+    sqft        double precision[]
+);
+COMMENT ON TABLE resilience.exposure_parcel IS 'What the layers say of a parcel as lists of numbers, for areas that are drawn; see resilience/sql/exposure_counts.sql.';
+CREATE INDEX exposure_parcel_cousub_fips_idx ON resilience.exposure_parcel (cousub_fips);
+
+CREATE TABLE resilience.exposure_point (
+    address_uid uuid PRIMARY KEY,
+    cousub_fips text NOT NULL,
+    unlinked    boolean NOT NULL,
+    codes       integer[]
+);
+COMMENT ON TABLE resilience.exposure_point IS 'Likewise of an address point that is shown.';
+CREATE INDEX exposure_point_cousub_fips_idx ON resilience.exposure_point (cousub_fips);
 
 CREATE TABLE resilience.exposure_stale (
     cousub_fips text NOT NULL,
