@@ -20,9 +20,9 @@ import shapely
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from resilience.overlay import Geometries, index_layer, overlay  # noqa: E402
-from tests.resilience import geos_overlay  # noqa: E402
-from tests.resilience.real_layers import LAYERS, PARCELS, shapes  # noqa: E402
+from resilience.overlay import Geometries, index_layer, overlay
+from tests.resilience import geos_overlay
+from tests.resilience.real_layers import LAYERS, PARCELS, shapes
 
 
 def main() -> None:

@@ -20,7 +20,6 @@ from shapely.geometry.base import BaseGeometry
 
 from resilience.exposure_counts import SHARES, ClassPlace, class_places, counts, parameters
 from resilience.layer_sources import load_sources
-from resilience.severity import Severity
 from resilience.small_cells import Units, guarded, guarded_parts
 from statewide.database import read_sql
 from statewide.errors import BadArgument, UnknownTown
@@ -445,16 +444,9 @@ class _Answer:
         return sum(row["any_touch"] for row in self.found["town_figures"] if row["layer"] == "")
 
     def _towns(self) -> list[dict[str, Any]]:
-        up_to = self.question.up_to
         hit: dict[tuple[str, str], int] = defaultdict(int)
         for row in self.found["addresses"]:
-            of_layer = class_places().get(row["layer"], ())
-            classes = {
-                place.code.code
-                for place in of_layer
-                if up_to is None or (place.family == up_to.family and place.place <= up_to.place)
-            }
-            if row["class"] in classes or row["layer"] == "":
+            if row["layer"] == "" or row["class"] in self._counting(row["layer"]):
                 hit[row["cousub_fips"], row["layer"]] += row["addresses"]
         figures = {(row["cousub_fips"], row["layer"]): row for row in self.found["town_figures"]}
         towns = []
@@ -480,14 +472,23 @@ class _Answer:
             )
         return towns
 
+    def _counting(self, layer: str) -> set[str]:
+        """The classes that make the total."""
+        up_to = self.question.up_to
+        return {
+            place.code.code
+            for place in class_places()[layer]
+            if up_to is None or (place.family == up_to.family and place.place <= up_to.place)
+        }
+
     def _facilities(self) -> dict[str, Any]:
         lifelines = {code.code: code.label for code in load_standard().code_lists["lifeline"].codes}
-        severity = Severity.of(load_standard())
+        counting = {layer: self._counting(layer) for layer in self.question.layers}
         by_lifeline: dict[str, dict[str, Any]] = {}
         listed = []
         for place in self.found["facilities"]:
             classes = place["classes"] or {}
-            exposed = {layer: name for layer, name in classes.items() if severity.is_hazard(name)}
+            exposed = [layer for layer, name in classes.items() if name in counting[layer]]
             said = by_lifeline.setdefault(
                 place["lifeline"], {"lifeline": lifelines[place["lifeline"]], "in_area": 0, "in_hazard": {}}
             )
@@ -496,6 +497,7 @@ class _Answer:
                 said["in_hazard"][layer] = said["in_hazard"].get(layer, 0) + 1
             listed.append(
                 {
+                    "in_hazard": exposed,
                     "name": place["facility_name"],
                     "lifeline": place["lifeline"],
                     "component": place["component"],
@@ -510,7 +512,7 @@ class _Answer:
                     "critical_facility_uid": place["critical_facility_uid"],
                 }
             )
-        listed.sort(key=lambda each: not any(severity.is_hazard(name) for name in each["classes"].values()))
+        listed.sort(key=lambda each: not each["in_hazard"])
         return {
             "count": len(listed),
             "by_lifeline": [by_lifeline[name] for name in lifelines if name in by_lifeline],

@@ -98,45 +98,27 @@ class Delivered:
     coverage: list[Reading]
 
 
-def read_delivery(source: LayerSource, path: Path, work: Path) -> Delivered:
-    """The layers of a file that go by the source's names, else its only one.
+def read_delivery(standard: Standard, source: LayerSource, path: Path, work: Path) -> Delivered:
+    """The layers of a file that go by the source's names, else those that have its columns, else its only one.
 
     Raises:
         UnreadableDelivery: not a map, or a part of it is lost: half a hazard map is worse than last year's.
     """
-    cover = {name.casefold() for name in source.coverage_names}
 
     def pick(layers: Sequence[Layer]) -> list[str]:
-        shaped = [layer.name for layer in layers if layer.geometry_type]
-        mine = [name for name in shaped if _said_by_name(source, name) is not None]
-        covering = [name for name in shaped if name.casefold() in cover]
-        others = [name for name in shaped if name not in covering]
-        mine = mine or (others if len(others) == 1 else [])
-        return mine + covering if mine else []
+        covering = [layer.name for layer in layers if _covers(source, layer)]
+        others = [layer for layer in layers if layer.geometry_type and layer.name not in covering]
+        mine = [layer.name for layer in others if _said_by_name(source, layer.name) is not None]
+        mine = mine or [layer.name for layer in others if _has_columns(standard, source, layer)]
+        mine = mine or [layer.name for layer in (others or layers)]
+        return [*_only(source.title, path, layers, mine if len(mine) == 1 or _all_ours(mine, others) else []), *covering]
 
     readings = read_layers(path, work=work, pick=pick, limits=LIMITS)
     for reading in readings:
         _require_whole(reading)
-    covering = [reading for reading in readings if reading.layer.name.casefold() in cover]
-    mine = [reading for reading in readings if reading.layer.name.casefold() not in cover]
+    covering = [reading for reading in readings if _covers(source, reading.layer)]
+    mine = [reading for reading in readings if not _covers(source, reading.layer)]
     return Delivered(mine, covering) if mine else Delivered(readings, [])
-
-
-def read_coverage(source: LayerSource, path: Path, work: Path) -> Reading:
-    """The polygons of a file that say what is mapped: the layer of that name, else the file's only one.
-
-    Raises:
-        UnreadableDelivery: as `read_delivery`.
-    """
-    cover = {name.casefold() for name in source.coverage_names}
-    readings = read_layers(
-        path,
-        work=work,
-        pick=lambda layers: [it.name for it in layers if it.name.casefold() in cover][:1],
-        limits=LIMITS,
-    )
-    _require_whole(readings[0])
-    return readings[0]
 
 
 def read_points(path: Path, work: Path) -> Reading:

@@ -66,6 +66,11 @@ def _refresh_town(connection: Connection, standard: Standard, town: str) -> int:
     lock_town(connection, standard.table("parcel").schema_name, town)
     values: dict[str, Any] = {"town": town, "srid": standard.header.storage_crs}
     [(values["hash"],)] = connection.execute(read_sql("resilience", "imagery_hash"), values).fetchall()
+    connection.execute(
+        "DELETE FROM resilience.parcel_imagery AS i WHERE cousub_fips = %(town)s"
+        " AND NOT EXISTS (SELECT FROM cadastral.parcel AS p WHERE p.parcel_uid = i.parcel_uid)",
+        values,
+    )
     connection.execute(read_sql("resilience", "unseen_parcels"), values)
     [(unseen,)] = connection.execute("SELECT count(*) FROM unseen").fetchall()
     if unseen:

@@ -282,6 +282,10 @@ def test_only_parcels_that_changed_are_measured_again_and_removed_pictures_are_f
     changed = {name for name in after if after[name]["computed_at"] != before[name]["computed_at"]}
     assert changed == {"1-2", "2-2"}
     assert after["2-2"]["covered_share_pct"] == pytest.approx(100 * 20 / 220, abs=1e-3)
+    fewer = moved.copy()
+    fewer.drop([0])
+    deliver(fewer)
+    assert len(rows(settings, "SELECT * FROM resilience.parcel_imagery")) == len(by_parcel(settings)) == 3
     remove_imagery(settings, STANDARD, "2023")
     assert {row["program"] for row in by_parcel(settings).values()} == {None}
 
