@@ -14,6 +14,7 @@ from statewide.console import emit, progress
 from statewide.database import API, connect
 from statewide.errors import BadArgument
 from statewide.export import format_of
+from statewide.findings import plain_count
 from statewide.settings import load_settings
 
 app = typer.Typer()
@@ -114,7 +115,7 @@ def page(answer: dict[str, Any]) -> str:
     area, whole = answer["area"], answer["in_area"]
     lines = [
         f"{area['name']}: {whole['parcels']['any_touch']:,} parcels, {whole['addresses']['count']:,} addresses,"
-        f" homes {_homes(whole)}, {area['towns']:,} towns",
+        f" homes {_homes(whole)}, {plain_count(area['towns'], 'town')}",
         *_values(whole, "  all of it"),
     ]
     for layer in answer["layers"]:
@@ -145,7 +146,7 @@ def page(answer: dict[str, Any]) -> str:
     for town in answer["versions"]["towns"]:
         year = town["delivered"].get("parcel", {}).get("year", "no parcels")
         years[year] = years.get(year, 0) + 1
-    lines.append("  parcels of " + ", ".join(f"{year}: {count:,} towns" for year, count in years.items()))
+    lines.append("  parcels of " + ", ".join(f"{year}: {plain_count(count, 'town')}" for year, count in years.items()))
     if written := answer.get("list"):
         lines += ["", f"{written['rows']:,} rows in {written['file']}"]
     return "\n".join(lines)

@@ -91,7 +91,7 @@ def load_facilities(
     live = live_version(connection, FACILITIES, source_list)
     columns, rows = _rows(log, described, reading)
     boxes = functools.cache(lambda: live_boxes(connection, table, source_list) if live else None)
-    placed = place(log, reading, boxes, single_points)
+    placed = place(log, reading, boxes, lambda shapes, _: single_points(shapes))
     held = list(placed.held) if placed else []
     usable = np.zeros(len(rows), dtype=bool)
     if placed:

@@ -100,13 +100,15 @@ def hazards_at(fetch: Fetch, lon: object, lat: object, address_uid: object) -> d
     if not found:
         raise BadArgument("address_uid: no address of that identifier is published.")
     x, y, label, towns, layers, at_address, parcels = found[0]
+    # Lists of facilities have versions, too, and say nothing of a place.
+    layers = [layer for layer in layers or [] if layer["layer"] in class_places()]
     computed = {row["layer"]: row for row in at_address or []}
     return {
         "place": {"lon": round(x, 7), "lat": round(y, 7), "address": label, "towns": towns or []},
-        "layers": [_layer(layer, computed.get(layer["layer"])) for layer in layers or []],
+        "layers": [_layer(layer, computed.get(layer["layer"])) for layer in layers],
         "parcels": parcels or [],
         "parcels_note": "Answers for the whole lot, at most ten lots; the point may lie in a part that is not reached.",
-        "not_loaded": sorted(set(class_places()) - {layer["layer"] for layer in layers or []}),
+        "not_loaded": sorted(set(class_places()) - {layer["layer"] for layer in layers}),
     }
 
 

@@ -31,6 +31,7 @@ from statewide.files import Layer, Limits, Reading, read, read_layers
 from statewide.findings import FindingLog, plain_count, plain_share
 from statewide.geometry import Booleans, Repaired, Shapes, accepted_title, repair, to_storage
 from statewide.reading_limits import MIB
+from statewide.receiving import printable
 from statewide.standard import Code, Standard, Table
 
 LIMITS = Limits(
@@ -106,19 +107,40 @@ def read_delivery(standard: Standard, source: LayerSource, path: Path, work: Pat
     """
 
     def pick(layers: Sequence[Layer]) -> list[str]:
-        covering = [layer.name for layer in layers if _covers(source, layer)]
-        others = [layer for layer in layers if layer.geometry_type and layer.name not in covering]
-        mine = [layer.name for layer in others if _said_by_name(source, layer.name) is not None]
-        mine = mine or [layer.name for layer in others if _has_columns(standard, source, layer)]
-        mine = mine or [layer.name for layer in (others or layers)]
-        return [*_only(source.title, path, layers, mine if len(mine) == 1 or _all_ours(mine, others) else []), *covering]
+        covering = [layer for layer in layers if _covers(source, layer)]
+        others = [layer for layer in layers if layer.geometry_type and layer not in covering]
+        ours = [layer for layer in others if _said_by_name(source, layer.name) is not None]
+        ours = ours or [layer for layer in others if _has_columns(standard, source, layer)]
+        if not ours and len(others) > 1:
+            names = ", ".join(layer.name for layer in others)
+            raise UnreadableDelivery(f"No layer of {printable(path.name)} is known as {source.title}; it has: {names}.")
+        return [layer.name for layer in (*(ours or others), *covering)] if others else []
 
     readings = read_layers(path, work=work, pick=pick, limits=LIMITS)
     for reading in readings:
         _require_whole(reading)
     covering = [reading for reading in readings if _covers(source, reading.layer)]
-    mine = [reading for reading in readings if not _covers(source, reading.layer)]
-    return Delivered(mine, covering) if mine else Delivered(readings, [])
+    zones = [reading for reading in readings if not _covers(source, reading.layer)]
+    return Delivered(zones, covering) if zones else Delivered(readings, [])
+
+
+def read_coverage(source: LayerSource, path: Path, work: Path) -> Reading:
+    """The polygons of a file that say what is mapped: the layer of that name, else the file's only one.
+
+    Raises:
+        UnreadableDelivery: as `read_delivery`.
+    """
+
+    def pick(layers: Sequence[Layer]) -> list[str]:
+        found = [layer for layer in layers if _covers(source, layer)] or [it for it in layers if it.geometry_type]
+        if len(found) > 1:
+            names = ", ".join(layer.name for layer in found)
+            raise UnreadableDelivery(f"Several layers of {printable(path.name)} could say what is mapped: {names}.")
+        return [layer.name for layer in found]
+
+    [reading] = read_layers(path, work=work, pick=pick, limits=LIMITS)
+    _require_whole(reading)
+    return reading
 
 
 def read_points(path: Path, work: Path) -> Reading:
@@ -136,19 +158,19 @@ def place(
     log: FindingLog,
     reading: Reading,
     live: Callable[[], Shapes | None] = lambda: None,
-    mend: Callable[[Shapes], Repaired] = repair,
+    mend: Callable[[Shapes, float], Repaired] = repair,
 ) -> Placed | None:
     """The shapes where they belong, or None, with a finding, where nobody can tell where that is.
 
     Args:
         live: boxes of the live version, in the storage CRS; asked only where there is something to compare.
-        mend: how shapes are made usable.
+        mend: how shapes are made usable, and how wide one may be.
     """
     standard = log.standard
     given = shapely.from_wkb(reading.table.column("geometry").to_numpy(zero_copy_only=False), on_invalid="ignore")
     state = state_box(standard)
     if not (~shapely.is_missing(given)).any():
-        return Placed(given, _without_shape(reading, given), [], {"epsg": reading.layer.crs_epsg, "how": "declared"})
+        return Placed(given, _without_shape(reading), [], {"epsg": reading.layer.crs_epsg, "how": "declared"})
     crs = settle_crs(
         given,
         reading.layer.crs_epsg,
@@ -172,7 +194,7 @@ def place(
     if crs.shift and crs.shift.feet >= log.check("LAYER_CRS_DOUBTFUL").limits["feet_min"]:
         why = f"{plain_share(crs.shift.share)} of its shapes lie {crs.shift} of where they are live.{crs.shift_hint}"
         log.add("LAYER_CRS_DOUBTFUL", file=what, why=why)
-    mended = mend(to_storage(given, crs.epsg, standard))
+    mended = mend(to_storage(given, crs.epsg, standard), log.check("LAYER_SHAPES_LOST").limits["width_ft_max"])
     row_no = reading.table.column("row_no").to_numpy()
     held = [
         {"layer": reading.layer.name, "row": int(row_no[at]), "why": mended.why.get(int(at), "it has no shape")}
@@ -199,7 +221,7 @@ def place(
     return Placed(mended.shapes, held, repaired, {"epsg": crs.epsg, "how": crs.how})
 
 
-def _without_shape(reading: Reading, given: Shapes) -> list[dict[str, Any]]:
+def _without_shape(reading: Reading) -> list[dict[str, Any]]:
     rows = reading.table.column("row_no").to_pylist()
     return [{"layer": reading.layer.name, "row": row, "why": "it has no shape"} for row in rows]
 
@@ -276,6 +298,16 @@ def _said_by_name(source: LayerSource, name: str) -> dict[str, str] | None:
     """Field → value as the name of a delivered layer says, None if it is none of the source's."""
     said = (known.read(name.rpartition(".")[2]) for known in source.names)
     return next((values for values in said if values is not None), None)
+
+
+def _covers(source: LayerSource, layer: Layer) -> bool:
+    return layer.name.casefold() in {name.casefold() for name in source.coverage_names}
+
+
+def _has_columns(standard: Standard, source: LayerSource, layer: Layer) -> bool:
+    """Whether a delivered layer has columns for all that makes it this one."""
+    empty = pa.table({column.name: pa.nulls(0, pa.string()) for column in layer.fields})
+    return set(source.required) <= set(propose(standard, standard.table(source.table), empty).mapping)
 
 
 def _require_whole(reading: Reading) -> None:

@@ -92,7 +92,7 @@ def load_layer(
     deliveries = []
     for path in paths:
         say(f"Reading {path.name}")
-        deliveries.append(read_delivery(source, path, work))
+        deliveries.append(read_delivery(standard, source, path, work))
     readings = [reading for delivery in deliveries for reading in delivery.readings]
     panels = [reading for delivery in deliveries for reading in delivery.coverage]
     panels += [read_coverage(source, path, work) for path in coverage]
@@ -122,6 +122,9 @@ def load_layer(
     placed = [to_part(log, source, reading, datum, boxes) for reading in readings]
     parts = [part for part in placed if part is not None]
     covered = _covered(log, panels)
+    without = [delivery.readings[0].path_name for delivery in deliveries if not delivery.coverage]
+    if panels and without and not coverage:
+        log.add("LAYER_COVERAGE_PARTIAL", files=together(without))
     rows, shapes = _joined(parts, dates, log)
     classes = dict(Counter(rows.column("zone_class").to_pylist()).most_common()) if parts else {}
     noticed = Noticed()

@@ -29,7 +29,7 @@ Geometries = NDArray[np.object_]
 CHUNK = 20_000
 _POINTS = 100_000
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the files of ``save_index``: another one for every change of what they hold."""
 _MAGIC = b"statewide layer index\n"
 _ALIGN = 64

@@ -34,7 +34,7 @@ class Cells:
         entry_class: class of an entry.
         entry_base: how often the class covers the cell from its upper western corner, see ``overlay_cut``.
         entry_edges: where the edges of an entry begin, where those end that are drawn in the layer itself, and where
-            all end.
+            all end; both lots run from west to east.
         edges: west, its y, east, its y of each piece of an edge.
         sign: +1 where the class is below the edge, -1 where it is above, 0 on upright ones.
     """

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from resilience.engines import LOCAL
 from resilience.engines import engine as open_engine
+from resilience.exposure_counts import recount
 from resilience.overlay_files import overlay_files
 from resilience.overlay_run import overlay_layers
 from statewide.console import emit, progress
@@ -48,6 +49,7 @@ def overlay(
         result = overlay_layers(
             settings, connection, layers=layer or (), town=only, full=full, engine=opened, say=progress
         )
+        recount(connection, only, say=progress)
     emit(json, result, "\n".join(_overlay_text(name, done) for name, done in result["layers"].items()))
 
 

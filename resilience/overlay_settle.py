@@ -57,7 +57,7 @@ def settle(
 ) -> tuple[Owners, Entries, Floats]:  # fmt: skip
     """The classes in each of the cells `begin` to `end`, and the edges of each, those drawn in the cell first.
 
-    Edges stay in their cell's place in `edges`, sorted by class. Those of a cell that is drawn anew go to a list of
+    Edges stay in their cell's place in `edges`, those of a class together, from west to east. Those of a cell that is drawn anew go to a list of
     their own. Owners from `polygons` on are the background. `overlap_sqft` (by class) and `suspect` (by owner: may
     overlap itself) are added to.
 
@@ -320,7 +320,9 @@ def _piece(
 def _enter_pieces(pieces: Floats, entry: Entries, entries: int, out: Floats, new: int) -> tuple[int, int]:
     """Entries of the classes of a cell that was drawn anew, and its edges behind the others of the list."""
     last = -1
-    for i in np.argsort(2.0 * pieces[:, 5] - pieces[:, 6], kind="mergesort"):
+    from_west = np.argsort(pieces[:, 0].copy(), kind="mergesort")
+    for rank in np.argsort((2.0 * pieces[:, 5] - pieces[:, 6])[from_west], kind="mergesort"):
+        i = from_west[rank]
         code = int(pieces[i, 5])
         if code != last:
             _enter(entry, entries, code, 0, -1 - new)

@@ -79,6 +79,24 @@ def areas(
             for e in range(start, stop):
                 seen[count], total[entry_class[e]] = entry_class[e], mine
                 count += 1
+        elif not _crossed(west, south, east, north, rows, c0, c1, r0, r1, cells, entry_edges, edges):
+            # One class throughout after all, or none: that of any place there.
+            x, y = (west + east) * 0.5, (south + north) * 0.5
+            column, line = int(np.floor(x * inverse)), int(np.floor(y * inverse))
+            if not (0 <= column < columns and 0 <= line < rows):
+                continue
+            mine = -1.0
+            cell = column * rows + line
+            for e in range(cells[cell], cells[cell + 1]):
+                if entry_base[e] == COMPLEMENT:
+                    covered = count == 0
+                else:
+                    covered = _winding(x, y, e, entry_base, entry_edges, edges, sign) > 0
+                if covered:
+                    if mine < 0.0:
+                        mine = _own_area(xy, begin, end, factor, south)
+                    seen[count], total[entry_class[e]] = entry_class[e], mine
+                    count += 1
         else:
             for column in range(c0, c1 + 1):
                 for e in range(cells[column * rows + r0], cells[column * rows + r1 + 1]):
@@ -119,6 +137,38 @@ def areas(
             found[size, 0], found[size, 1], area_found[size] = row, code, share
             size += 1
     return found[:size], area_found[:size]
+
+
+@njit(nogil=True, cache=True)
+def _crossed(
+    west: float, south: float, east: float, north: float, rows: int, c0: int, c1: int, r0: int, r1: int,
+    cells: Integers, entry_edges: Entries, edges: Floats,
+) -> bool:  # fmt: skip
+    """Whether a line drawn in the layer may run through the box."""
+    west, south, east, north = west - CONTACT_FT, south - CONTACT_FT, east + CONTACT_FT, north + CONTACT_FT
+    for column in range(c0, c1 + 1):
+        for e in range(cells[column * rows + r0], cells[column * rows + r1 + 1]):
+            for b in range(entry_edges[e, 0], entry_edges[e, 1]):
+                if edges[b, 0] > east:
+                    break  # they are sorted from west to east
+                if edges[b, 2] >= west and max(edges[b, 1], edges[b, 3]) >= south:
+                    if min(edges[b, 1], edges[b, 3]) <= north:
+                        return True
+    return False
+
+
+@njit(nogil=True, cache=True)
+def _winding(
+    x: float, y: float, e: int, entry_base: Signs, entry_edges: Entries, edges: Floats, sign: Signs
+) -> int:  # fmt: skip
+    """How often the class of the entry covers a point of its cell."""
+    covered = int(entry_base[e])
+    for b in range(entry_edges[e, 0], entry_edges[e, 2]):
+        if edges[b, 0] <= x < edges[b, 2]:
+            slope = (edges[b, 3] - edges[b, 1]) / (edges[b, 2] - edges[b, 0])
+            if y < edges[b, 1] + (x - edges[b, 0]) * slope:
+                covered += sign[b]
+    return covered
 
 
 @njit(nogil=True, cache=True)
@@ -290,11 +340,14 @@ def _add_piece(
     """Sum a piece of the shape's boundary against all edges of the cell; returns its own signed area."""
     for e in range(start, stop):
         area = 0.0
-        for b in range(entry_edges[e, 0], entry_edges[e, 2]):
-            if edges[b, 0] < x1 and edges[b, 2] > x0:
-                area += sign[b] * common_area(
-                    x0, y0, x1, y1, edges[b, 0], edges[b, 1], edges[b, 2], edges[b, 3], bottom
-                )
+        for begin, end in ((entry_edges[e, 0], entry_edges[e, 1]), (entry_edges[e, 1], entry_edges[e, 2])):
+            for b in range(begin, end):
+                if edges[b, 0] >= x1:
+                    break  # they are sorted from west to east
+                if edges[b, 2] > x0:
+                    area += sign[b] * common_area(
+                        x0, y0, x1, y1, edges[b, 0], edges[b, 1], edges[b, 2], edges[b, 3], bottom
+                    )
         acc[e - start] += signed * area
     return signed * (x1 - x0) * ((y0 - bottom) + (y1 - bottom)) * 0.5
 
@@ -369,13 +422,9 @@ def classes(
             continue
         cell = int(column) * rows + int(row)
         for e in range(cells[cell], cells[cell + 1]):
-            covered = int(entry_base[e])
-            if covered == COMPLEMENT:
-                covered = int(found[k] < 0)
-            for b in range(entry_edges[e, 0], entry_edges[e, 2]):
-                if edges[b, 0] <= px < edges[b, 2]:
-                    slope = (edges[b, 3] - edges[b, 1]) / (edges[b, 2] - edges[b, 0])
-                    if py < edges[b, 1] + (px - edges[b, 0]) * slope:
-                        covered += sign[b]
-            if covered > 0 and (found[k] < 0 or entry_class[e] < found[k]):
+            if entry_base[e] == COMPLEMENT:
+                covered = found[k] < 0
+            else:
+                covered = _winding(px, py, e, entry_base, entry_edges, edges, sign) > 0
+            if covered and (found[k] < 0 or entry_class[e] < found[k]):
                 found[k] = entry_class[e]

@@ -65,7 +65,7 @@ def test_which_are_cloud_optimized(colorado: dict[str, Path], folder: Path) -> N
 def test_every_style_of_mask_is_kept_and_outlines_the_picture(
     style: str, share: float, colorado: dict[str, Path], elsewhere: Standard, tmp_path: Path
 ) -> None:
-    """Shares of pixels with data as rasterio counts them in the files as they came; specks of a few pixels are filled."""
+    """Shares of pixels with data as rasterio counts them in the files as they came; specks are filled."""
     target = tmp_path / "copy.tif"
     convert(colorado[style], target)
     require_cloud_optimized(target)

@@ -190,9 +190,12 @@ def test_a_layer_without_a_usable_polygon_is_refused(load: Load) -> None:
     assert load([zone(None, "AE"), zone(shapely.Point(950_000, 600_000), "AE")])["blocked_by"] == ["LAYER_EMPTY"]
 
 
-def test_a_zone_that_nobody_can_draw_is_not_left_out_unseen(load: Load, tmp_path: Path) -> None:
+@pytest.mark.parametrize("corner", [(1e15, 1e15), (0.0, 0.0)])
+def test_a_zone_that_nobody_can_draw_is_not_left_out_unseen(
+    load: Load, tmp_path: Path, corner: tuple[float, float]
+) -> None:
     corners = shapely.get_coordinates(box(0, 0, 100, 100))
-    corners[1] = (1e15, 1e15)
+    corners[1] = corner
     given = [*zones(3), zone(shapely.Polygon(corners), "AE")]
     result = load([write_map(given, tmp_path / "a", epsg=6434)])
     assert result["blocked_by"] == ["LAYER_SHAPES_LOST"]
@@ -224,6 +227,15 @@ def test_only_a_check_that_refuses_a_layer_is_accepted_and_only_with_a_reason(
 ) -> None:
     with pytest.raises(BadArgument, match=said):
         load(zones(1), accept=accept)
+
+
+def test_a_county_without_its_panels_is_named(load: Load, tmp_path: Path) -> None:
+    panels = [(box(0, 0, 3000, 3000), {"FIRM_PAN": "09001C0001F"})]
+    with_panels = write_county({"S_FLD_HAZ_AR": zones(3), "S_FIRM_PAN": panels}, tmp_path, "09001C_20250708")
+    other = write_county({"S_FLD_HAZ_AR": zones(2, DFIRM_ID="09009C")}, tmp_path, "09009C_20250708")
+    result = load([with_panels, other])
+    assert result["outcome"] == "published"
+    assert told(result, "LAYER_COVERAGE_PARTIAL").startswith("09009C_20250708.zip: without polygons")
 
 
 @pytest.mark.real

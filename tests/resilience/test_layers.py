@@ -219,6 +219,20 @@ def test_a_layer_without_name_and_columns_is_not_the_layer(load: Load, tmp_path:
             load(layer, file)
 
 
+def test_in_a_file_of_several_layers_the_columns_tell_where_the_names_do_not(
+    load: Load, settings: Settings, tmp_path: Path
+) -> None:
+    layers = {"towns": [step(box(0, 0, 9, 9))], "inundation": [surge(box(0, 0, 90, 90), 2)]}
+    load("storm-surge", write_layers(layers, tmp_path / "a"))
+    [row] = rows(settings, "SELECT zone_class FROM published.storm_surge")
+    assert row["zone_class"] == "surge_cat_2"
+    with pytest.raises(UnreadableDelivery, match="known as Extreme heat; it has: towns, inundation"):
+        load("extreme-heat", write_layers(layers, tmp_path / "b"))
+    with pytest.raises(UnreadableDelivery, match="could say what is mapped"):
+        file = write_layers({"Hurricane_Surge": [surge(box(0, 0, 90, 90), 3)]}, tmp_path / "c")
+        load("storm-surge", file, version="v2", coverage=[write_layers(layers, tmp_path / "d")])
+
+
 def test_versions_are_listed_with_what_they_are(load: Load, settings: Settings, tmp_path: Path) -> None:
     load("storm-surge", write_layers({"HurricaneSurge": [surge(box(0, 0, 9, 9), 1)]}, tmp_path / "a"), version="2008")
     load("storm-surge", write_layers({"HurricaneSurge": [surge(box(0, 0, 9, 9.5), 1)]}, tmp_path / "b"), version="2026")
