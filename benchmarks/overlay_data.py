@@ -44,7 +44,7 @@ def write_parcels(file: Path, count: int, seed: int = 1) -> None:
     """The southernmost `count` of the State's parcels."""
     columns = side()
     rows = -(-count // (columns - len(_doubles(columns))))
-    with pq.ParquetWriter(file, _schema(("parcel", pa.int64()))) as writer:
+    with pq.ParquetWriter(file, _schema(("parcel", pa.int64())), use_dictionary=False) as writer:
         done = 0
         for shapes in _lots(columns, rows, seed):
             shapes = shapes[: count - done]
@@ -119,7 +119,7 @@ def _doubles(columns: int) -> Integers:
 def write_zones(file: Path, seed: int = 2, rivers: int = _RIVERS, fine: int = _FINE) -> None:
     """The zones of the whole State; neighbours share their lines corner by corner."""
     rng = np.random.default_rng(seed)
-    with pq.ParquetWriter(file, _schema(("zone", pa.string()))) as writer:
+    with pq.ParquetWriter(file, _schema(("zone", pa.string())), use_dictionary=["zone"]) as writer:
         for names, shapes in _zones(rng, rivers, fine):
             table = pa.table({"zone": names, "geometry": shapely.to_wkb(shapes)})
             writer.write_table(table.cast(writer.schema))
@@ -141,7 +141,7 @@ def _zones(rng: np.random.Generator, rivers: int, fine: int) -> Iterator[tuple[l
         middle = middle + 700 * np.sin(x / 5_300 + river) + 250 * np.sin(x / 1_900 + 2 * river)
         curves = []
         for offset in (-330, -210, -60, 60, 210, 330):
-            wave = 40 * np.sin(x / 700 + offset + river) + rng.uniform(-9, 9, len(x))
+            wave = 40 * np.sin(x / 700 + offset + river) + 0.2 * x[1] * rng.uniform(-1, 1, len(x))
             curves.append(middle + offset + wave)
         yield _between(*below, x, curves[0], size)
         for band, zone in enumerate(("zero_two_percent", "one_percent", "floodway", "one_percent", "zero_two_percent")):

@@ -49,7 +49,7 @@ def _compare(what: str, parcels: Geometries, polygons: Geometries) -> float:
         return 0.0
     expected = geos_overlay.overlay(parcels, polygons, each)
     got = geos_overlay.pairs(single)
-    difference = max((abs(got.get(key, 0.0) - expected.get(key, 0.0)) for key in got | expected), default=0.0)
+    difference = geos_overlay.largest_difference(got, expected)
     unsaid = len(got.keys() ^ expected.keys())
     index = index_layer(polygons, np.zeros(len(polygons), dtype=np.int64))
     all_one = geos_overlay.pairs(overlay(parcels, index))

@@ -21,7 +21,7 @@ from pyproj import Transformer
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from resilience.demo_layers import STUDY_AREA, write_facilities, write_layers
+from resilience.demo_layers import STUDY_AREA, write_depths, write_facilities, write_layers
 from resilience.facilities import load_facilities
 from resilience.flood import LAYER
 from resilience.layer_sources import layer_source
@@ -253,14 +253,16 @@ def _write(file: Path, layer: str, shapes: NDArray[np.object_], columns: dict[st
 def load(context: DemoContext) -> dict[str, object]:
     """The hazards' part of the demo: write the layers and, unless only files are wanted, load and overlay them.
 
-    A real layer is never replaced by an invented one; then it is not loaded, and the answer says so.
+    The depth grid is only written, for whoever wants to load one. A real layer is never replaced by an invented one;
+    then it is not loaded, and the answer says so.
     """
     zones, coverage = write_flood_map(context.world, context.folder)
     files = write_layers(context.world, context.folder)
     lists = write_facilities(context.world, context.folder)
+    depths = write_depths(context.world, context.folder)
     if context.settings is None:
         listed = [file for _, file in lists.values()]
-        return {"files": [file.name for file in (zones, coverage, *files.values(), *listed)]}
+        return {"files": [file.name for file in (zones, coverage, *files.values(), depths, *listed)]}
     study = files.pop(STUDY_AREA)
     done: dict[str, object] = {}
     with workspace(context.settings.home) as work, connect(context.settings) as connection:

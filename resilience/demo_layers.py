@@ -1,4 +1,4 @@
-"""The other hazard layers of ``statewide demo``: sea level rise, surge, evacuation zones, critical facilities.
+"""The other hazards of ``statewide demo``: sea level rise, surge, evacuation zones, water depths, facilities.
 
 Drawn along the invented coast and up its estuaries in the plan of ``statewide.demo``, so that each step and category
 covers those below it. As their makers do, the steps of sea level rise come as layers of one file, low-lying ground
@@ -30,6 +30,7 @@ _OFFSHORE = 300
 _SEAWARD = 10  # on the water a tenth of the corners will do
 _DEEPEST = 6.0
 _SURGE_REACH = {1: 420, 2: 620, 3: 850, 4: 1_100}
+_CELL_FT, _CELLS_MAX = 20, 4e6
 _BLOCK = 700  # plan feet of coast of one block of an evacuation zone
 
 
@@ -163,6 +164,36 @@ def _write(file: Path, draw: Callable[[], Mapping[str, Drawn]]) -> Path:
                 crs=CRS,
                 append=written.exists(),
             )
+        written.replace(file)
+    return file
+
+
+def write_depths(world: World, folder: Path) -> Path:
+    """A GeoTIFF of the water, in feet above ground, that a tide of the highest step brings; 0 where it is dry.
+
+    A file that is there already is kept.
+    """
+    import rasterio
+    from rasterio.features import rasterize
+    from rasterio.transform import from_origin
+
+    file = folder / "CT_storm_tide_depth.tif"
+    if file.exists():
+        return file
+    west, south, east, north = shapely.total_bounds(draw_study_area(world).shapes)
+    cell = max(_CELL_FT, round(((east - west) * (north - south) / _CELLS_MAX) ** 0.5))
+    rows, columns = int((north - south) // cell), int((east - west) // cell)
+    transform = from_origin(west, north, cell, cell)
+    reached = [drawn.shapes[0] for name, drawn in draw_sea_level_rise(world).items() if "_slr_" in name]
+    waters = [(shape, _DEEPEST + 0.25 - step) for step, shape in zip(STEPS_FT, reached, strict=True)]
+    depths = rasterize(waters[::-1], out_shape=(rows, columns), transform=transform, fill=0.0, dtype="float32")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
+        written = Path(scratch) / file.name
+        profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "crs": CRS, "nodata": -9999.0, "tiled": True}
+        with rasterio.open(
+            written, "w", height=rows, width=columns, transform=transform, compress="deflate", **profile
+        ) as grid:
+            grid.write(depths, 1)
         written.replace(file)
     return file
 

@@ -43,12 +43,22 @@ class DaskEngine:
         self._client = client
 
     def map[PartT, ResultT](self, work: Callable[[PartT], ResultT], parts: Iterable[PartT]) -> Iterator[ResultT]:
-        """The result of each part; a worker that dies is replaced by another one's work on the part."""
+        """The result of each part; a worker that dies is replaced by another one's work on the part.
+
+        Raises:
+            PlatformError: too many workers died over a part, or the scheduler went away.
+        """
+        from distributed import CancelledError, KilledWorker
+
         ahead = _AHEAD * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
         rest = iter(parts)
         waiting = deque(self._submit(work, part) for part in itertools.islice(rest, ahead))
         while waiting:
-            yield waiting.popleft().result()
+            try:
+                result = waiting.popleft().result()
+            except (KilledWorker, CancelledError) as error:
+                raise PlatformError("The Dask cluster lost its workers or its scheduler; run it again.") from error
+            yield result
             waiting.extend(self._submit(work, part) for part in itertools.islice(rest, 1))
 
     def _submit(self, work: Callable[[Any], Any], part: Any) -> Any:
@@ -63,14 +73,16 @@ def engine(name: str = LOCAL, scheduler: str | None = None) -> Iterator[Engine]:
         scheduler: address of a running Dask scheduler; without one a cluster of this machine's processors is started.
 
     Raises:
-        BadArgument: there is no such engine, or Dask is not installed.
+        BadArgument: there is no such engine, the scheduler is not for it or has no address, or Dask is not installed.
         PlatformError: no scheduler answers there.
     """
+    if name not in (LOCAL, DASK):
+        raise BadArgument(f"There is no engine {name!r}; there are: {LOCAL}, {DASK}.")
     if name == LOCAL:
+        if scheduler:
+            raise BadArgument(f"A scheduler is used with --engine {DASK} only.")
         yield LocalEngine()
         return
-    if name != DASK:
-        raise BadArgument(f"There is no engine {name!r}; there are: {LOCAL}, {DASK}.")
     try:
         import distributed
     except ImportError as error:
@@ -78,6 +90,8 @@ def engine(name: str = LOCAL, scheduler: str | None = None) -> Iterator[Engine]:
     if scheduler:
         try:
             client = distributed.Client(scheduler, timeout=10)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise BadArgument(f"{scheduler!r} is no address of a scheduler, such as tcp://host:8786.") from error
         except OSError as error:
             raise PlatformError(f"No Dask scheduler answers at {scheduler}.") from error
         with client:

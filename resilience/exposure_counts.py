@@ -183,6 +183,7 @@ _KEPT = tuple(
     f"exposure_{part}" for part in ("stale", "town", "cell", "cover", "address", "facility", "parcel", "point")
 )
 _SELECTED: dict[str, tuple[LiteralString, LiteralString]] = {
+    "of_towns": ("h.cousub_fips = ANY(%(towns)s::text[])", "true"),
     "parcels": (
         "published.exposure_parcels AS p"
         " CROSS JOIN (SELECT 100::double precision AS in_area_pct, true AS centre_inside) AS inside"
@@ -190,8 +191,9 @@ _SELECTED: dict[str, tuple[LiteralString, LiteralString]] = {
         "drawn AS d JOIN published.exposure_parcels AS p ON ST_Intersects(d.area, p.geom_lonlat)"
         " CROSS JOIN LATERAL (SELECT ST_Covers(d.area, p.geom_lonlat) AS wholly OFFSET 0) AS c"
         " CROSS JOIN LATERAL (SELECT"
-        " CASE WHEN c.wholly THEN 100 ELSE 100 * ST_Area(ST_Intersection(d.area, p.geom_lonlat))"
-        " / nullif(ST_Area(p.geom_lonlat), 0) END AS in_area_pct,"
+        " CASE WHEN c.wholly OR ST_Area(p.geom_lonlat) = 0 THEN 100"
+        " ELSE 100 * ST_Area(ST_Intersection(d.area, p.geom_lonlat))"
+        " / ST_Area(p.geom_lonlat) END AS in_area_pct,"
         " c.wholly OR ST_Intersects(d.area, ST_PointOnSurface(p.geom_lonlat)) AS centre_inside OFFSET 0) AS inside",
     ),
     "addresses": (
@@ -205,4 +207,4 @@ _SELECTED: dict[str, tuple[LiteralString, LiteralString]] = {
         " LEFT JOIN published.towns AS t ON ST_Intersects(t.geom, f.geom)",
     ),
 }
-"""What is counted: of towns, and of a drawn area."""
+"""What is counted: of towns, and of a drawn area. A row says its town, too, so that a town's are read at once."""

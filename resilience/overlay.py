@@ -59,6 +59,7 @@ class Overlaps:
     """Parallel arrays, one entry per parcel and class that meet at all, sorted by both.
 
     ``area_sqft`` is zero where the two only touch: whether they meet and whether they share area are two questions.
+    Where polygons overlap, one may be named with zero that here is covered by another up to a millionth of a foot.
     """
 
     parcel: NDArray[np.int64]

@@ -79,6 +79,7 @@ def make_cells(
 ) -> Made:
     """See ``overlay.index_layer``; `under` is the background. `rings` becomes relative to the grid."""
     from resilience.overlay_cut import ring_facts
+    from resilience.overlay_settle import LEAST_SQFT
 
     polygons = len(classes)
     codes = np.unique(classes)
@@ -112,7 +113,8 @@ def make_cells(
         codes, float(west), float(south), side, columns, rows, first, np.ascontiguousarray(entries[:, 0]),
         entries[:, 1].astype(np.int8), np.ascontiguousarray(entries[:, 2:]), pieces.edges, pieces.sign,
     )  # fmt: skip
-    return Made(cells, {int(codes[at]): float(overlap[at]) for at in np.flatnonzero(overlap)}, suspect)
+    overlaps = np.flatnonzero(overlap > LEAST_SQFT)
+    return Made(cells, {int(codes[at]): float(overlap[at]) for at in overlaps}, suspect)
 
 
 def in_threads[T](work: Callable[[int], T], parts: Iterable[int], threads: int | None) -> list[T]:

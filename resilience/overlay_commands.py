@@ -119,6 +119,11 @@ def overlay_file(
         f" {result['parts']['done before']:,} done before.",
         *(f"  {name:<26}{area:>20,.0f} {result['unit']}" for name, area in result["area"].items()),
         f"  answers   {result['folder']}",
+        *(
+            f"  note      {result[f'{what}_without_polygon']:,} {what} have no polygon: nothing is said of them"
+            for what in ("parcels", "zones")
+            if result[f"{what}_without_polygon"]
+        ),
     ]
     emit(json, result, "\n".join(lines))
 

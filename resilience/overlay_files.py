@@ -27,7 +27,8 @@ from statewide.errors import BadArgument, UnreadableDelivery
 
 _ROWS = 100_000
 """Parcels of a part, about: as many row groups of the file as hold them."""
-_FINGERPRINT = b"statewide:made_from"
+_FINGERPRINT, _SHAPELESS = b"statewide:made_from", b"statewide:without_polygon"
+_ANSWERS = ("class", "area")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def overlay_files(
         order: the classes, the one first that counts where zones overlap; in the order of the alphabet if none.
 
     Raises:
-        BadArgument: a column is not there, or the two files are not of one projected coordinate system.
+        BadArgument: a column is not there or will not do, the two files are not of one projected coordinate system, or
+            the folder cannot be made.
         UnreadableDelivery: a file is no GeoParquet of polygons in WKB.
     """
     parcel_shape, parcel_crs = _geometry(parcels)
@@ -75,23 +77,34 @@ def overlay_files(
     for file, column in ((parcels, key), (zones, class_column)):
         if column not in pq.read_schema(file).names:
             raise BadArgument(f"{file.name} has no column {column!r}.")
-    out.mkdir(parents=True, exist_ok=True)
-    names, index = _kept_index(zones, zone_shape, class_column, order, out, say)
+    if key in _ANSWERS:
+        raise BadArgument(f"The answers have a column of that name: a key cannot be called {key!r}.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadArgument(f"The folder {out} cannot be made ({error.strerror}).") from error
+    names, index, shapeless = _kept_index(zones, zone_shape, class_column, order, out, say)
     parts = _parts(parcels, key, parcel_shape, names, index, out)
     open_parts = [part for part in parts if _made_from(part.out) != part.fingerprint]
     say(f"{len(parts):,} parts, {len(parts) - len(open_parts):,} of them done before")
     for done, size in enumerate(engine.map(_answer, open_parts), start=1):
         say(f"{done:,} of {len(open_parts):,} parts: {size:,} parcels")
+    # Of a file that was larger: whoever reads the folder would count them, too.
+    for other in set(out.glob("part-*.parquet")) - {part.out for part in parts}:
+        other.unlink()
     area: dict[str, float] = dict.fromkeys(names, 0.0)
-    rows = 0
+    rows = without = 0
     for part in parts:
-        table = pq.read_table(part.out, columns=["class", "area"])
+        table = pq.read_table(part.out, columns=_ANSWERS)
         rows += len(table)
+        without += int(table.schema.metadata[_SHAPELESS])
         for row in table.group_by("class").aggregate([("area", "sum")]).to_pylist():
             area[row["class"]] += row["area_sum"]
     return {
         "outcome": "ok" if open_parts else "unchanged",
         "parcels": pq.ParquetFile(parcels).metadata.num_rows,
+        "parcels_without_polygon": without,
+        "zones_without_polygon": shapeless,
         "parts": {"computed": len(open_parts), "done before": len(parts) - len(open_parts)},
         "rows": rows,
         "area": {name: round(value, 3) for name, value in area.items()},
@@ -103,14 +116,16 @@ def overlay_files(
 def _geometry(file: Path) -> tuple[str, pyproj.CRS | None]:
     """Name of the column of shapes, and its coordinate system."""
     try:
-        said = json.loads((pq.read_schema(file).metadata or {})[b"geo"])
+        schema = pq.read_schema(file)
+        said = json.loads((schema.metadata or {})[b"geo"])
         column = said["columns"][said["primary_column"]]
-        if column["encoding"] != "WKB":
+        kind = schema.field(said["primary_column"]).type
+        if column["encoding"] != "WKB" or kind not in (pa.binary(), pa.large_binary()):
             raise ValueError("not WKB")
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        crs = column.get("crs", "OGC:CRS84")
+        return said["primary_column"], None if crs is None else pyproj.CRS.from_user_input(crs)
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError, pyproj.exceptions.CRSError) as error:
         raise UnreadableDelivery(f"{file.name} is no GeoParquet file with shapes in WKB.") from error
-    crs = column.get("crs", "OGC:CRS84")
-    return said["primary_column"], None if crs is None else pyproj.CRS.from_user_input(crs)
 
 
 def _named(crs: pyproj.CRS | None) -> str:
@@ -119,10 +134,17 @@ def _named(crs: pyproj.CRS | None) -> str:
 
 def _kept_index(
     zones: Path, shape: str, class_column: str, order: Sequence[str], out: Path, say: Callable[[str], None]
-) -> tuple[tuple[str, ...], Path]:
-    """The classes in their order, and the file of the index, made now if the zones are others than last time."""
+) -> tuple[tuple[str, ...], Path, int]:
+    """The classes in their order, the file of the index, made now if the zones are others than last time, and how many
+    zones have no polygon."""
     table = pq.read_table(zones, columns=[class_column, shape])
-    texts = table.column(class_column).cast(pa.string()).combine_chunks().dictionary_encode()
+    shapeless = _without_polygon(table.column(shape))
+    if shapeless == len(table):
+        raise UnreadableDelivery(f"{zones.name} has no polygon.")
+    try:
+        texts = table.column(class_column).cast(pa.string()).combine_chunks().dictionary_encode()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadArgument(f"{zones.name}: the values of {class_column} are no words.") from error
     found = texts.dictionary.to_pylist()
     if texts.null_count:
         raise BadArgument(f"{zones.name}: {texts.null_count:,} polygons have no {class_column}.")
@@ -135,7 +157,15 @@ def _kept_index(
         place = np.array([names.index(name) for name in found], dtype=np.int64)
         codes = place[texts.indices.to_numpy()]
         save_index(index_layer(table.column(shape), codes, one_class_per_place=True), file)
-    return names, file
+    return names, file, shapeless
+
+
+def _without_polygon(shapes: pa.ChunkedArray) -> int:
+    """How many shapes are missing, empty, broken or no polygons."""
+    from resilience.polygon_rings import rings_of_wkb
+
+    rings = rings_of_wkb(shapes)
+    return int(np.count_nonzero(~rings.sound | (np.diff(rings.shape) == 0)))
 
 
 def _parts(parcels: Path, key: str, shape: str, names: tuple[str, ...], index: Path, out: Path) -> list[_Part]:
@@ -163,13 +193,16 @@ def _answer(part: _Part) -> int:
     table = pq.ParquetFile(part.parcels).read_row_groups(list(part.groups), columns=[part.key, part.shape])
     index = _index(part.index)
     found = overlay_wkb(table.column(part.shape), index)
+    in_none = np.ones(len(table), dtype=bool)
+    in_none[found.parcel] = False
+    shapeless = _without_polygon(table.column(part.shape).filter(pa.array(in_none)))
     answers = pa.table(
         {
             part.key: table.column(part.key).take(pa.array(found.parcel)),
             "class": pa.array(part.names).take(pa.array(found.class_code)),
             "area": pa.array(found.area_sqft),
         }
-    ).replace_schema_metadata({_FINGERPRINT: part.fingerprint.encode()})
+    ).replace_schema_metadata({_FINGERPRINT: part.fingerprint.encode(), _SHAPELESS: str(shapeless)})
     writing = part.out.with_suffix(f".{os.getpid()}.writing")
     pq.write_table(answers, writing)
     writing.replace(part.out)

@@ -24,29 +24,27 @@ Entries = npt.NDArray[np.int32]
 
 @njit(nogil=True, cache=True)
 def common_area(
-    ax0: float, ay0: float, ax1: float, ay1: float, bx0: float, by0: float, bx1: float, by1: float, bottom: float
-) -> float:
+    ax0: float, ay0: float, ax1: float, ay1: float, a_slope: float,
+    bx0: float, by0: float, bx1: float, by1: float, b_slope: float, bottom: float,
+) -> float:  # fmt: skip
     """Area above `bottom` and below both edges, which run eastwards."""
     west, east = max(ax0, bx0), min(ax1, bx1)
     width = east - west
     if width <= 0.0:
         return 0.0
-    slope = (ay1 - ay0) / (ax1 - ax0)
-    a0 = ay0 if west == ax0 else ay0 + (west - ax0) * slope
-    a1 = ay1 if east == ax1 else ay0 + (east - ax0) * slope
-    slope = (by1 - by0) / (bx1 - bx0)
-    b0 = by0 if west == bx0 else by0 + (west - bx0) * slope
-    b1 = by1 if east == bx1 else by0 + (east - bx0) * slope
+    a0 = ay0 if west == ax0 else ay0 + (west - ax0) * a_slope
+    a1 = ay1 if east == ax1 else ay0 + (east - ax0) * a_slope
+    b0 = by0 if west == bx0 else by0 + (west - bx0) * b_slope
+    b1 = by1 if east == bx1 else by0 + (east - bx0) * b_slope
     first, last = a0 - b0, a1 - b1
-    if first <= 0.0 and last <= 0.0:
-        return width * ((a0 - bottom) + (a1 - bottom)) * 0.5
     if first >= 0.0 and last >= 0.0:
         return width * ((b0 - bottom) + (b1 - bottom)) * 0.5
-    # They cross: the upper one less the triangle above the lower.
+    area = width * ((a0 - bottom) + (a1 - bottom)) * 0.5
+    if first <= 0.0 and last <= 0.0:
+        return area
+    # They cross: less the triangle of the first above the second.
     part = width * first / (first - last)
-    if first > 0.0:
-        return width * ((a0 - bottom) + (a1 - bottom)) * 0.5 - part * first * 0.5
-    return width * ((a0 - bottom) + (a1 - bottom)) * 0.5 - (width - part) * last * 0.5
+    return area - (part * first * 0.5 if first > 0.0 else (width - part) * last * 0.5)
 
 
 @njit(nogil=True, cache=True)
@@ -57,9 +55,9 @@ def settle(
 ) -> tuple[Owners, Entries, Floats]:  # fmt: skip
     """The classes in each of the cells `begin` to `end`, and the edges of each, those drawn in the cell first.
 
-    Edges stay in their cell's place in `edges`, those of a class together, from west to east. Those of a cell that is drawn anew go to a list of
-    their own. Owners from `polygons` on are the background. `overlap_sqft` (by class) and `suspect` (by owner: may
-    overlap itself) are added to.
+    Edges stay in their cell's place in `edges`, those of a class together, from west to east. Those of a cell that is
+    drawn anew go to a list of their own. Owners from `polygons` on are the background. `overlap_sqft` (by class) and
+    `suspect` (by owner: may overlap itself) are added to.
 
     Returns:
         number of entries of each cell; by entry its class, base, and where its edges begin, where those drawn in the
@@ -192,6 +190,7 @@ def _doubles(
         if x1 <= x0 or signed == 0.0:
             continue
         under = (x1 - x0) * ((y0 - bottom) + (y1 - bottom)) * 0.5
+        slope = (y1 - y0) / (x1 - x0)
         alone = (signed * signed - signed) * under
         own += alone
         if me[i] < polygons:
@@ -203,8 +202,9 @@ def _doubles(
             group = me[i] < polygons and me[j] < polygons and (one_class or class_of[me[i]] == class_of[me[j]])
             if not (same or group) or soup[j, 2] <= soup[j, 0]:
                 continue
+            u0, v0, u1, v1 = soup[j]
             both = 2.0 * signed * value[j]
-            both *= common_area(x0, y0, x1, y1, soup[j, 0], soup[j, 1], soup[j, 2], soup[j, 3], bottom)
+            both *= common_area(x0, y0, x1, y1, slope, u0, v0, u1, v1, (v1 - v0) / (u1 - u0), bottom)
             if same:
                 own += both
             if group:

@@ -34,7 +34,7 @@ def areas(
     """Shape and class of each pair that meets, sorted by both, and their area. `xy` becomes relative to the grid."""
     found, area_found, size = np.empty((len(shape) + 64, 2), np.int64), np.empty(len(shape) + 64), 0
     total, seen, where = np.zeros(classes), np.empty(classes, np.int64), np.full(classes, -1, np.int64)
-    acc = np.zeros(64)
+    near, near_entry, acc = np.empty((64, 6)), np.empty(64, np.int64), np.empty((64, 2))
     inverse = 1.0 / side
     for row in range(len(shape) - 1):
         begin, end = first[shape[row]], first[shape[row + 1]]
@@ -107,9 +107,18 @@ def areas(
                         count += 1
             if count == 0:
                 continue
-            acc = _add_cells(
-                xy, begin, end, factor, side, rows, c0, c1, r0, r1,
-                cells, entry_class, entry_base, entry_edges, edges, sign, total, acc,
+            most = 0
+            for column in range(c0, c1 + 1):
+                for cell in range(column * rows + r0, column * rows + r1 + 1):
+                    size_there = 0
+                    for e in range(cells[cell], cells[cell + 1]):
+                        size_there += 1 + entry_edges[e, 2] - entry_edges[e, 0]
+                    most = max(most, size_there)
+            if most > len(acc):
+                near, near_entry, acc = np.empty((2 * most, 6)), np.empty(2 * most, np.int64), np.empty((2 * most, 2))
+            _add_cells(
+                xy, begin, end, factor, west, south, east, north, side, rows, c0, c1, r0, r1,
+                cells, entry_class, entry_base, entry_edges, edges, sign, total, near, near_entry, acc,
             )  # fmt: skip
             for k in range(1, count):
                 code, place = seen[k], k
@@ -151,9 +160,9 @@ def _crossed(
             for b in range(entry_edges[e, 0], entry_edges[e, 1]):
                 if edges[b, 0] > east:
                     break  # they are sorted from west to east
-                if edges[b, 2] >= west and max(edges[b, 1], edges[b, 3]) >= south:
-                    if min(edges[b, 1], edges[b, 3]) <= north:
-                        return True
+                low, high = min(edges[b, 1], edges[b, 3]), max(edges[b, 1], edges[b, 3])
+                if edges[b, 2] >= west and high >= south and low <= north:
+                    return True
     return False
 
 
@@ -227,14 +236,15 @@ def _by_column(
 
 @njit(nogil=True, cache=True)
 def _add_cells(
-    xy: Floats, begin: int, end: int, factor: Signs, side: float, rows: int, c0: int, c1: int, r0: int, r1: int,
+    xy: Floats, begin: int, end: int, factor: Signs, box_west: float, box_south: float, box_east: float,
+    box_north: float, side: float, rows: int, c0: int, c1: int, r0: int, r1: int,
     cells: Integers, entry_class: Owners, entry_base: Signs, entry_edges: Entries, edges: Floats, sign: Signs,
-    total: Floats, acc: Floats,
-) -> Floats:  # fmt: skip
-    """Add to `total` the shape's area in each class, cell by cell; returns `acc`, which may have grown.
+    total: Floats, near: Floats, near_entry: Integers, acc: Floats,
+) -> None:  # fmt: skip
+    """Add to `total` the shape's area in each class, cell by cell.
 
     In a cell the shape is the pieces of its edges that lie in it, and runs along the cell's upper side below what
-    lies above it.
+    lies above it. `near`, `near_entry` and `acc` are room to work in, enough for any of the cells.
     """
     noise = 1e-13 * side * side
     binned = (end - begin) * (c1 - c0 + 1) * (r1 - r0 + 1) > _FEW
@@ -251,11 +261,12 @@ def _add_cells(
             start, stop = cells[cell], cells[cell + 1]
             if start == stop:
                 continue
-            if stop - start > len(acc):
-                acc = np.zeros(2 * (stop - start))
-            acc[: stop - start] = 0.0
             bottom = row * side
             top = bottom + side
+            size = _near(
+                max(left, box_west), box_south, min(right, box_east), min(box_north, top), start, stop,
+                entry_base, entry_edges, edges, sign, near, near_entry, acc,
+            )  # fmt: skip
             inside = 0.0
             run_from = run_to = np.nan
             run_factor = 0
@@ -294,61 +305,91 @@ def _add_cells(
                         above_from, above_to = pb, east
                     if pb > pa:
                         signed = turn if x0 < x1 else -turn
-                        inside += _add_piece(pa, qa, pb, qb, signed, bottom, start, stop, entry_edges, edges, sign, acc)
+                        inside += _add_piece(pa, qa, pb, qb, signed, bottom, size, near, near_entry, acc)
                 if above_to > above_from:
                     if x0 > x1:
                         above_from, above_to = above_to, above_from
                     if run_to == above_from and run_factor == turn:
                         run_to = above_to
                     else:
-                        if run_from != run_to and run_factor != 0:
-                            inside += _add_run(
-                                run_from, run_to, run_factor, top, bottom, start, stop, entry_edges, edges, sign, acc
-                            )
+                        inside += _add_run(run_from, run_to, run_factor, top, bottom, size, near, near_entry, acc)
                         run_from, run_to, run_factor = above_from, above_to, turn
-            if run_from != run_to and run_factor != 0:
-                inside += _add_run(
-                    run_from, run_to, run_factor, top, bottom, start, stop, entry_edges, edges, sign, acc
-                )
+            inside += _add_run(run_from, run_to, run_factor, top, bottom, size, near, near_entry, acc)
             elsewhere = 0.0
             for e in range(start, stop):
                 if entry_base[e] == COMPLEMENT:
                     share = inside - elsewhere
                 else:
-                    share = acc[e - start] + entry_base[e] * inside
+                    share = acc[e - start, 0] + acc[e - start, 1] * inside
                     elsewhere += share
                 if abs(share) > noise:
                     total[entry_class[e]] += share
-    return acc
+
+
+@njit(nogil=True, cache=True)
+def _near(
+    west: float, south: float, east: float, ceiling: float, start: int, stop: int,
+    entry_base: Signs, entry_edges: Entries, edges: Floats, sign: Signs,
+    near: Floats, near_entry: Integers, acc: Floats,
+) -> int:  # fmt: skip
+    """The edges of a cell that matter for a shape within this box: west, its y, east, its y, slope and sign of each.
+
+    What is nowhere above the box's south bounds nothing of the shape. What is nowhere below the ceiling does it like a
+    level line: such edges are joined, and one over the whole box is one more base. `acc` gets 0 and base of each entry.
+    """
+    size = 0
+    for e in range(start, stop):
+        acc[e - start, 0], acc[e - start, 1] = 0.0, entry_base[e]
+        level = -1
+        for b in range(entry_edges[e, 0], entry_edges[e, 2]):
+            x0, y0, x1, y1 = edges[b]
+            if x1 <= west or x0 >= east or x0 == x1 or (y0 <= south and y1 <= south):
+                continue
+            if y0 >= ceiling and y1 >= ceiling:
+                if level >= 0 and near[level, 2] == x0 and near[level, 5] == sign[b]:
+                    near[level, 2] = x1
+                    continue
+                level = size
+                y0 = y1 = ceiling
+            near[size, 0], near[size, 1], near[size, 2], near[size, 3] = x0, y0, x1, y1
+            near[size, 4], near[size, 5] = (y1 - y0) / (x1 - x0), sign[b]
+            near_entry[size] = e - start
+            size += 1
+    kept = 0
+    for k in range(size):
+        if near[k, 0] <= west and near[k, 2] >= east and near[k, 1] >= ceiling and near[k, 3] >= ceiling:
+            acc[near_entry[k], 1] += near[k, 5]
+        else:
+            near[kept], near_entry[kept] = near[k], near_entry[k]
+            kept += 1
+    return kept
 
 
 @njit(nogil=True, cache=True)
 def _add_run(
-    run_from: float, run_to: float, turn: int, top: float, bottom: float, start: int, stop: int,
-    entry_edges: Entries, edges: Floats, sign: Signs, acc: Floats,
+    run_from: float, run_to: float, turn: int, top: float, bottom: float,
+    size: int, near: Floats, near_entry: Integers, acc: Floats,
 ) -> float:  # fmt: skip
+    if turn == 0 or run_from == run_to:
+        return 0.0
     if run_from < run_to:
-        return _add_piece(run_from, top, run_to, top, turn, bottom, start, stop, entry_edges, edges, sign, acc)
-    return _add_piece(run_to, top, run_from, top, -turn, bottom, start, stop, entry_edges, edges, sign, acc)
+        return _add_piece(run_from, top, run_to, top, turn, bottom, size, near, near_entry, acc)
+    return _add_piece(run_to, top, run_from, top, -turn, bottom, size, near, near_entry, acc)
 
 
 @njit(nogil=True, cache=True)
 def _add_piece(
-    x0: float, y0: float, x1: float, y1: float, signed: int, bottom: float, start: int, stop: int,
-    entry_edges: Entries, edges: Floats, sign: Signs, acc: Floats,
+    x0: float, y0: float, x1: float, y1: float, signed: int, bottom: float,
+    size: int, near: Floats, near_entry: Integers, acc: Floats,
 ) -> float:  # fmt: skip
-    """Sum a piece of the shape's boundary against all edges of the cell; returns its own signed area."""
-    for e in range(start, stop):
-        area = 0.0
-        for begin, end in ((entry_edges[e, 0], entry_edges[e, 1]), (entry_edges[e, 1], entry_edges[e, 2])):
-            for b in range(begin, end):
-                if edges[b, 0] >= x1:
-                    break  # they are sorted from west to east
-                if edges[b, 2] > x0:
-                    area += sign[b] * common_area(
-                        x0, y0, x1, y1, edges[b, 0], edges[b, 1], edges[b, 2], edges[b, 3], bottom
-                    )
-        acc[e - start] += signed * area
+    """Sum a piece of the shape's boundary against the edges of the cell; returns its own signed area."""
+    slope = (y1 - y0) / (x1 - x0)
+    for k in range(size):
+        if near[k, 0] < x1 and near[k, 2] > x0:
+            acc[near_entry[k], 0] += (signed * near[k, 5]) * common_area(
+                x0, y0, x1, y1, slope,
+                near[k, 0], near[k, 1], near[k, 2], near[k, 3], near[k, 4], bottom,
+            )  # fmt: skip
     return signed * (x1 - x0) * ((y0 - bottom) + (y1 - bottom)) * 0.5
 
 

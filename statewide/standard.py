@@ -115,6 +115,19 @@ class Ignored(_Law):
     reason: str
 
 
+class Drawn(_Law):
+    """How a collection looks in a map, in any software: the colours are those of the codes of the field `by`."""
+
+    by: Name | None = None
+    color: str | None = None
+    """Of the lines around areas, or of points that have no code; without it areas have no lines."""
+    opacity: float = Field(default=0.6, gt=0, le=1)
+    labels_from: int | None = None
+    """First zoom at which a feature is named by the collection's `title_field`."""
+    shown: bool = False
+    """Whether a map shows it before anybody has chosen."""
+
+
 class Tiles(_Law):
     """How a collection is drawn as vector tiles: first zoom of each column, first zoom of the layer."""
 
@@ -124,6 +137,7 @@ class Tiles(_Law):
     chosen_by: dict[Name, str] = Field(default_factory=dict)
     """Columns by which a request chooses the rows of a tile, and what it gets that chooses nothing."""
     limit: int = 20000
+    drawn: Drawn = Drawn()
 
     def columns_at(self, zoom: int) -> tuple[str, ...]:
         """Columns carried by a tile of this zoom, in order."""
@@ -203,6 +217,8 @@ class Table(_Law):
             wanted += [n for n in (self.collection.time_field, self.collection.title_field) if n]
             if self.collection.tiles:
                 in_tiles = {name for group in self.collection.tiles.columns.values() for name in group}
+                if self.collection.tiles.drawn.by and self.collection.tiles.drawn.by not in in_tiles:
+                    raise ValueError(f"drawn by a field that tiles do not carry: {self.collection.tiles.drawn.by}")
                 wanted += sorted(in_tiles)
                 leaked = {field.name for field in self.fields if not field.public} & in_tiles
                 if leaked:
@@ -264,6 +280,10 @@ class Code(_Law):
     rank: int | None = None
     value: float | None = None
     color: str | None = None
+    clear: bool = False
+    """Whether a map leaves its areas without a fill."""
+    hatched_over: str | None = None
+    """The code whose colour lies under hatching in this one's."""
 
 
 class CodeList(_Law):

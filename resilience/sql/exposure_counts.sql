@@ -42,7 +42,8 @@ selected AS MATERIALIZED (
     ) AS t
 ),
 hazards AS MATERIALIZED (
-    SELECT h.*, s.area_sqft, l.number,
+    SELECT h.parcel_uid, h.layer, h.centroid_class, h.area_by_class, h.worst_class_rank, h.unknown_share_pct, s.area_sqft,
+        l.number,
         (h.coverage = 'partly mapped')::integer + 2 * (h.coverage = 'not mapped')::integer
             + 4 * (h.unknown_share_pct > 0)::integer
             + 8 * coalesce(h.sfha_share_pct > 0 AND h.static_bfe_ft IS NULL, false)::integer
@@ -51,7 +52,7 @@ hazards AS MATERIALIZED (
     FROM selected AS s
     JOIN published.exposure_parcel_hazards AS h ON h.parcel_uid = s.parcel_uid
     JOIN layers AS l ON l.layer = h.layer
-    WHERE s.cousub_fips NOT IN (SELECT cousub_fips FROM counted)
+    WHERE s.cousub_fips NOT IN (SELECT cousub_fips FROM counted) AND {of_towns}
 ),
 pieces AS MATERIALIZED (
     SELECT h.parcel_uid, h.area_sqft, h.layer, h.centroid_class, a.key AS class, a.value::double precision AS sqft
@@ -59,7 +60,8 @@ pieces AS MATERIALIZED (
     WHERE h.worst_class_rank > %(calm_rank)s
 ),
 met AS MATERIALIZED (
-    SELECT p.parcel_uid, p.area_sqft, c.family, c.place, c.number, p.sqft, p.centroid_class = c.class AS centre
+    SELECT p.parcel_uid, p.area_sqft, c.family, c.place, c.number, p.sqft,
+        coalesce(p.centroid_class = c.class, false) AS centre
     FROM pieces AS p JOIN classes AS c ON c.layer = p.layer AND c.class = p.class
 ),
 running AS (
@@ -218,7 +220,7 @@ point_lists AS MATERIALIZED (
             ORDER BY c.number) FILTER (WHERE c.number IS NOT NULL) AS codes
     FROM points AS a
     JOIN published.exposure_addresses AS t ON t.address_uid = a.address_uid
-    LEFT JOIN published.exposure_address_hazards AS h ON h.address_uid = a.address_uid
+    LEFT JOIN published.exposure_address_hazards AS h ON h.address_uid = a.address_uid AND {of_towns}
     LEFT JOIN layers AS l ON l.layer = h.layer
     LEFT JOIN point_classes AS c ON c.layer = h.layer AND c.class = h.zone_class
     WHERE a.cousub_fips NOT IN (SELECT cousub_fips FROM counted)

@@ -37,6 +37,7 @@ from statewide.publish.dictionary_page import dictionary_routes
 from statewide.publish.guards import Guards
 from statewide.publish.map_page import map_routes
 from statewide.publish.processes import process_resources, process_routes
+from statewide.publish.qgis_project import style_routes
 from statewide.publish.query import view
 from statewide.publish.reading import close_pools, fetch, open_pools
 from statewide.publish.records import CONFORMANCE as RECORD_CLASSES
@@ -152,6 +153,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/health", _health),
             *map_routes(standard, _STATIC),
             *dictionary_routes(standard),
+            *style_routes(standard, base_url),
             *record_routes(standard, base_url, pygeoapi),
             *api_routes(standard, base_url, pygeoapi),
             *process_routes(),

@@ -2,7 +2,7 @@
 -- without the joins that a count does not need. No collection shows these views.
 CREATE VIEW published.exposure_parcels AS
 SELECT
-    p.parcel_uid, p.cousub_fips, p.area_sqft, p.stack_count, p.shape_hash, p.geom, p.geom_lonlat,
+    p.parcel_uid, p.cousub_fips, p.area_sqft, coalesce(p.stack_count, 1) AS stack_count, p.shape_hash, p.geom, p.geom_lonlat,
     p.cama_link_normalized AS link,
     coalesce(v.assessment_count, 0) AS assessment_count,
     v.assessed_total_usd, v.appraised_total_usd, v.valuation_year, v.dwelling_unit_count,
@@ -20,7 +20,7 @@ LEFT JOIN (
 ) AS lot ON lot.uncounted_parcel_uid = p.parcel_uid;
 
 CREATE VIEW published.exposure_parcel_hazards AS
-SELECT parcel_uid, layer, layer_version, layer_load_id, parcel_shape_hash, worst_class_rank, centroid_class, area_by_class,
+SELECT parcel_uid, cousub_fips, layer, layer_version, layer_load_id, parcel_shape_hash, worst_class_rank, centroid_class, area_by_class,
        coverage, unknown_share_pct, sfha_share_pct, static_bfe_ft
 FROM resilience.parcel_hazard;
 
@@ -31,7 +31,7 @@ LEFT JOIN addresses.address_link AS l ON l.address_uid = a.address_uid
 WHERE a.address_uid NOT IN (SELECT w.address_uid FROM confidential.withheld_point AS w);
 
 CREATE VIEW published.exposure_address_hazards AS
-SELECT h.address_uid, h.layer, h.layer_load_id, h.address_shape_hash, h.zone_class, h.is_sfha, h.static_bfe_ft
+SELECT h.address_uid, h.cousub_fips, h.layer, h.layer_load_id, h.address_shape_hash, h.zone_class, h.is_sfha, h.static_bfe_ft
 FROM resilience.address_hazard AS h
 WHERE h.address_uid NOT IN (SELECT w.address_uid FROM confidential.withheld_point AS w);
 

@@ -109,7 +109,7 @@ def test_nobody_is_called_when_it_is_done(client: TestClient) -> None:
 
 
 def test_it_is_listed_described_and_documented(client: TestClient) -> None:
-    assert [each["id"] for each in client.get("/processes?f=json").json()["processes"]] == ["find-address"]
+    assert "find-address" in [each["id"] for each in client.get("/processes?f=json").json()["processes"]]
     described = client.get("/processes/find-address?f=json").json()
     assert set(described["inputs"]) == {"text", "town", "limit"}
     assert described["jobControlOptions"] == ["sync-execute"]

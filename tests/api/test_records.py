@@ -181,9 +181,7 @@ def test_data_json_passes_the_schema_of_dcat_us(client: TestClient, shared_data:
     registry = Registry().with_resources(
         [("https://project-open-data.cio.gov/v1.1/schema/dataset.json", resource), ("dataset.json", resource)]
     )
-    validator = jsonschema.Draft202012Validator(
-        catalogue, registry=registry, format_checker=jsonschema.FormatChecker()
-    )
+    validator = jsonschema.Draft202012Validator(catalogue, registry=registry, format_checker=jsonschema.FormatChecker())
     assert [error.message for error in validator.iter_errors(client.get("/data.json").json())] == []
 
 

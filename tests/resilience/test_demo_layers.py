@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyogrio
 import pytest
+import rasterio
 import shapely
 
 from resilience.demo_layers import (
@@ -16,6 +18,7 @@ from resilience.demo_layers import (
     draw_facilities,
     draw_sea_level_rise,
     draw_surge,
+    write_depths,
     write_facilities,
     write_layers,
 )
@@ -84,6 +87,22 @@ def test_every_town_has_its_facilities_on_its_land(world: World) -> None:
         names = lists["demo-schools"].drawn.columns["FacilityName"].to_pylist()
         assert f"{town.name} Elementary School" in names
     assert len(lists["demo-sewage-works"].drawn.shapes) == len(world.rivers)
+
+
+def test_the_grid_has_water_where_the_sea_reaches_and_deeper_where_it_comes_first(world: World, tmp_path: Path) -> None:
+    file = write_depths(world, tmp_path)
+    steps = {name: drawn.shapes[0] for name, drawn in draw_sea_level_rise(world).items() if "_slr_" in name}
+    with rasterio.open(file) as grid:
+        depths = grid.read(1)
+        rows, columns = np.nonzero(depths)
+        wet = shapely.points(*grid.xy(rows, columns))
+        assert grid.crs.to_epsg() == 6434
+    assert shapely.intersects(shapely.union_all(list(steps.values())), wet).all()
+    deepest = depths[rows, columns] == depths.max()
+    assert (shapely.intersects(steps["CT_slr_0ft"], wet) == deepest).all()
+    assert depths.min() == 0.0
+    before = file.stat().st_mtime_ns
+    assert write_depths(world, tmp_path).stat().st_mtime_ns == before
 
 
 def test_the_files_are_written_once_and_read_as_their_makers_would_deliver_them(world: World, tmp_path: Path) -> None:
