@@ -150,9 +150,14 @@ def recount(connection: Connection, town: Town | None = None, say: Callable[[str
 
 
 def after_publication(settings: Settings, dataset: str, town: Town, say: Callable[[str], None]) -> None:
-    """Count a town anew after a delivery; runs behind those whose rows are counted."""
+    """Count a town anew after a delivery; runs behind those whose rows are counted.
+
+    Where no layer is loaded nobody asks yet; who does has a town counted that was not.
+    """
     with connect(settings) as connection:
-        recount(connection, town, say)
+        loaded = connection.execute("SELECT 1 FROM resilience.hazard_layer_version WHERE is_current LIMIT 1").fetchone()
+        if loaded:
+            recount(connection, town, say)
 
 
 def _zones(standard: Standard) -> sql.Composed:

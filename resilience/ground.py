@@ -1,12 +1,15 @@
 """What the current version of a polygon layer says of any parcel or point: its zones, its index, its coverage.
 
-The index is made once per version and kept below the platform's home; a lost or older file of it is made anew.
+The index is made once per version and kept below the platform's home, its zones beside it; what is lost, cut off or of
+other zones is made anew.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,14 +42,20 @@ class Current(NamedTuple):
     v_datum: str | None
 
 
+_IS_LOADED = "SELECT 1 FROM resilience.hazard_layer_version WHERE layer = %s AND is_current"
+_CURRENT = """
+SELECT layer_load_id, layer_version, coverage_sha256 IS NOT NULL, v_datum
+FROM resilience.hazard_layer_version WHERE layer = %s AND is_current FOR SHARE
+"""
+
+
 def find_current(connection: Connection, layer: str) -> Current | None:
     """The current version of the layer, which stays so until the end of the transaction; None if none was loaded."""
-    row = connection.execute(
-        "SELECT layer_load_id, layer_version, coverage_sha256 IS NOT NULL, v_datum"
-        " FROM resilience.hazard_layer_version WHERE layer = %s AND is_current FOR SHARE",
-        [layer],
-    ).fetchone()
-    return Current(*row) if row else None
+    while connection.execute(_IS_LOADED, [layer]).fetchone():
+        # None where it had to wait for a load: the version that it saw is not current any more, the new one not seen.
+        if row := connection.execute(_CURRENT, [layer]).fetchone():
+            return Current(*row)
+    return None
 
 
 class ZonesAt(NamedTuple):
@@ -144,12 +153,11 @@ def inner_points(shapes: Geometries) -> Floats:
 
 def keep_ground(connection: Connection, standard: Standard, source: LayerSource, current: Current, home: Path) -> Path:
     """The file of the version's index below `home`, its zones beside it; made now if they are not there."""
-    file = version_file(home, current.load_id)
-    if _zones_beside(file).exists() and load_index(file) is not None:
+    zones = read_zones(connection, standard, source, current.load_id)
+    file = version_file(home, current.load_id, zones)
+    if is_kept(file):
         return file
     rows = read_rows(connection, standard, source, current.load_id)
-    severity = Severity.of(standard)
-    zones = sorted({row.zone for row in rows}, key=lambda zone: (severity.order(zone.zone_class), repr(zone)))
     place = {zone: at for at, zone in enumerate(zones)}
     codes = np.array([place[row.zone] for row in rows], dtype=np.int64)
     panels = connection.execute(
@@ -165,7 +173,9 @@ def keep_ground(connection: Connection, standard: Standard, source: LayerSource,
         background_class=len(zones),
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    _zones_beside(file).write_text(json.dumps(zones), encoding="utf-8")
+    writing = _zones_beside(file).with_suffix(f".{os.getpid()}.part")
+    writing.write_text(json.dumps(zones), encoding="utf-8")
+    writing.replace(_zones_beside(file))
     save_index(index, file)
     return file
 
@@ -178,20 +188,31 @@ def open_ground(file: Path, v_datum: str | None) -> Ground:
         PlatformError: the file is not to be read here.
     """
     standard = load_standard()
-    index = load_index(file)
-    if index is None:
+    index, zones = load_index(file), _kept_zones(file)
+    if index is None or zones is None:
         raise PlatformError(f"The index {file.name} of a hazard layer cannot be read here; workers need the same home.")
-    zones = [Zone(*row) for row in json.loads(_zones_beside(file).read_text(encoding="utf-8"))]
     return Ground(standard, Severity.of(standard), zones, index, v_datum, file)
+
+
+def is_kept(file: Path) -> bool:
+    """Whether `open_ground` can open it."""
+    return load_index(file) is not None and _kept_zones(file) is not None
+
+
+def _kept_zones(index: Path) -> list[Zone] | None:
+    try:
+        return [Zone(*row) for row in json.loads(_zones_beside(index).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _zones_beside(index: Path) -> Path:
     return index.with_suffix(".zones.json")
 
 
-def version_file(home: Path, load_id: uuid.UUID) -> Path:
-    """Where the index of a version is kept."""
-    return home / "index" / f"{load_id}.index"
+def version_file(home: Path, load_id: uuid.UUID, zones: Sequence[Zone]) -> Path:
+    """Where the index of a version is kept. By other zones, or in another order, it is another file."""
+    return home / "index" / f"{load_id}-{hashlib.sha256(json.dumps(zones).encode()).hexdigest()[:16]}.index"
 
 
 class Row(NamedTuple):
@@ -217,21 +238,10 @@ def read_rows(
         ended: of a version that another one replaced.
         shapes: only polygons of these shapes. Empty: all polygons without their shapes; None: all with theirs.
     """
-    table = standard.table(source.table)
-    fields = {field.name for field in table.base_fields}
-    label = sql.SQL("nullif(concat_ws(', ', {}), '')").format(
-        sql.SQL(", ").join(sql.SQL("nullif({}::text, '')").format(sql.Identifier(name)) for name in source.label_fields)
-    )
-    nothing = sql.SQL("NULL")
     columns = [
-        sql.Identifier("zone_class"),
-        label if source.label_fields else nothing,
-        *(
-            sql.Identifier(name) if name in fields else nothing
-            for name in ("is_sfha", "static_bfe_ft", "v_datum", "depth_ft")
-        ),
+        *_zone_columns(standard, source),
         sql.Identifier("shape_hash"),
-        nothing if shapes is not None and not shapes else sql.SQL("ST_AsBinary(geom)"),
+        sql.SQL("NULL") if shapes is not None and not shapes else sql.SQL("ST_AsBinary(geom)"),
     ]
     found = connection.execute(
         sql.SQL(
@@ -239,9 +249,49 @@ def read_rows(
             " AND (%(some)s::uuid[] IS NULL OR shape_hash = ANY(%(some)s)) ORDER BY {key}"
         ).format(
             columns=sql.SQL(", ").join(columns),
-            table=sql.Identifier(table.schema_name, f"{table.name}_history" if ended else table.name),
-            key=sql.Identifier(table.key),
+            table=_rows_of(standard, source, ended),
+            key=sql.Identifier(standard.table(source.table).key),
         ),
         {"load": load_id, "some": list(shapes) if shapes else None},
     ).fetchall()
-    return [Row(Zone(row[0], row[1], bool(row[2]), *row[3:6]), *row[6:8]) for row in found]
+    return [Row(_zone(row), *row[6:8]) for row in found]
+
+
+def read_zones(
+    connection: Connection, standard: Standard, source: LayerSource, load_id: uuid.UUID, *, ended: bool = False
+) -> list[Zone]:
+    """The zones of a version, the one first that counts where two are at one place."""
+    severity = Severity.of(standard)
+    found = connection.execute(
+        sql.SQL("SELECT DISTINCT {} FROM {} WHERE submission_id = %s").format(
+            sql.SQL(", ").join(_zone_columns(standard, source)), _rows_of(standard, source, ended)
+        ),
+        [load_id],
+    ).fetchall()
+    return sorted({_zone(row) for row in found}, key=lambda zone: (severity.order(zone.zone_class), repr(zone)))
+
+
+def _zone(row: tuple[Any, ...]) -> Zone:
+    return Zone(row[0], row[1], bool(row[2]), *row[3:6])
+
+
+def _rows_of(standard: Standard, source: LayerSource, ended: bool) -> sql.Identifier:
+    table = standard.table(source.table)
+    return sql.Identifier(table.schema_name, f"{table.name}_history" if ended else table.name)
+
+
+def _zone_columns(standard: Standard, source: LayerSource) -> list[sql.Composable]:
+    """The columns of a layer's table that make a zone, in its order."""
+    fields = {field.name for field in standard.table(source.table).base_fields}
+    label = sql.SQL("nullif(concat_ws(', ', {}), '')").format(
+        sql.SQL(", ").join(sql.SQL("nullif({}::text, '')").format(sql.Identifier(name)) for name in source.label_fields)
+    )
+    nothing = sql.SQL("NULL")
+    return [
+        sql.Identifier("zone_class"),
+        label if source.label_fields else nothing,
+        *(
+            sql.Identifier(name) if name in fields else nothing
+            for name in ("is_sfha", "static_bfe_ft", "v_datum", "depth_ft")
+        ),
+    ]

@@ -16,9 +16,19 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from resilience.ground import Current, Geometries, Ground, Row, inner_points, open_ground, read_rows, version_file
+from resilience.ground import (
+    Current,
+    Geometries,
+    Ground,
+    Row,
+    inner_points,
+    is_kept,
+    open_ground,
+    read_rows,
+    read_zones,
+    version_file,
+)
 from resilience.layer_sources import LayerSource
-from resilience.overlay import load_index
 from resilience.parcel_answers import Floats
 from resilience.severity import NO_ZONE, Zone
 from statewide.database import Connection
@@ -62,11 +72,11 @@ def map_change(
     home: Path,
 ) -> MapChange | None:
     """What changed since the load `before`; None where all must be asked again: it cannot be told, or is most of it."""
-    file = version_file(home, before)
+    file = version_file(home, before, read_zones(connection, standard, source, before, ended=True))
     row = connection.execute(
         "SELECT v_datum FROM resilience.hazard_layer_version WHERE layer_load_id = %s", [before]
     ).fetchone()
-    if row is None or row[0] != current.v_datum or load_index(file) is None:
+    if row is None or row[0] != current.v_datum or not is_kept(file):
         return None
 
     def rows(load: uuid.UUID, ended: bool, shapes: Sequence[uuid.UUID]) -> list[Row]:

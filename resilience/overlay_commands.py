@@ -15,9 +15,10 @@ from resilience.engines import LOCAL
 from resilience.engines import engine as open_engine
 from resilience.exposure_counts import recount
 from resilience.overlay_files import overlay_files
-from resilience.overlay_run import overlay_layers
+from resilience.overlay_run import known_layers, overlay_layers
 from statewide.console import emit, progress
 from statewide.database import connect
+from statewide.errors import BadArgument
 from statewide.register import find_town
 from statewide.settings import load_settings
 from statewide.standard import load_standard
@@ -66,6 +67,7 @@ def changes(
 
     Example: statewide hazards changes --layer flood-zones --since 2026-01-01 --csv changes.csv
     """
+    known_layers(layer or ())
     names = [field.name for field in load_standard().table("hazard_change").base_fields]
     with connect(load_settings()) as connection:
         only = find_town(connection, town) if town else None
@@ -74,10 +76,13 @@ def changes(
             {"layers": layer or None, "town": only.cousub_fips if only else None, "since": since},
         ).fetchall()
     if csv:
-        with csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv_files.writer(file)
-            writer.writerow(names)
-            writer.writerows(rows)
+        try:
+            with csv.open("w", newline="", encoding="utf-8") as file:
+                writer = csv_files.writer(file)
+                writer.writerow(names)
+                writer.writerows(rows)
+        except OSError as error:
+            raise BadArgument(f"{csv} cannot be written ({error.strerror}).") from error
     counts = Counter(
         tuple(row[names.index(name)] for name in ("layer", "dataset", "changed_by", "class_before", "class_now"))
         for row in rows

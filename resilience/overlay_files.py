@@ -28,7 +28,7 @@ from statewide.errors import BadArgument, UnreadableDelivery
 _ROWS = 100_000
 """Parcels of a part, about: as many row groups of the file as hold them."""
 _FINGERPRINT, _SHAPELESS = b"statewide:made_from", b"statewide:without_polygon"
-_ANSWERS = ("class", "area")
+_ANSWERS = ["class", "area"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def overlay_files(
     for part in parts:
         table = pq.read_table(part.out, columns=_ANSWERS)
         rows += len(table)
-        without += int(table.schema.metadata[_SHAPELESS])
+        without += int(table.schema.metadata.get(_SHAPELESS, 0))
         for row in table.group_by("class").aggregate([("area", "sum")]).to_pylist():
             area[row["class"]] += row["area_sum"]
     return {

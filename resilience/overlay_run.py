@@ -108,16 +108,13 @@ def overlay_layers(
         engine: where the answers are computed, here if None; reading and writing is this process's.
 
     Raises:
-        BadArgument: a layer is none of ours or was not loaded yet, or the town has no parcels.
+        BadArgument: a layer is none of ours or was not loaded yet, or the town has neither parcels nor addresses.
     """
     standard = load_standard()
-    known = [*load_sources(), GRID]
-    for layer in layers:
-        if layer not in known:
-            raise BadArgument(f"There is no hazard layer {layer!r}; there are: {', '.join(known)}.")
+    known = known_layers(layers)
     towns = {side.dataset: _towns(connection, side, town) for side in _SIDES}
-    if town and not towns["parcel"]:
-        raise BadArgument(f"{town.town_name} has no published parcels to lay over the layers.")
+    if town and not any(towns.values()):
+        raise BadArgument(f"{town.town_name} has no published parcels or addresses to lay over the layers.")
     done: dict[str, Any] = {}
     for layer in layers or known:
         current = find_current(connection, layer)
@@ -139,14 +136,27 @@ def overlay_layers(
     return {"outcome": "ok" if computed else "unchanged", "layers": done}
 
 
+def known_layers(layers: Sequence[str] = ()) -> list[str]:
+    """All layers that parcels and addresses are laid over.
+
+    Raises:
+        BadArgument: one of `layers` is none of them.
+    """
+    known = [*load_sources(), GRID]
+    for layer in layers:
+        if layer not in known:
+            raise BadArgument(f"There is no hazard layer {layer!r}; there are: {', '.join(known)}.")
+    return known
+
+
 def after_publication(settings: Settings, dataset: str, town: Town, say: Callable[[str], None]) -> None:
     """Lay a town's changed rows over the layers that are loaded, if any are."""
     if dataset not in {side.dataset for side in _SIDES}:
         return
     with connect(settings) as connection:
-        loaded = connection.execute("SELECT 1 FROM resilience.hazard_layer_version WHERE is_current LIMIT 1").fetchone()
-        if loaded and _towns(connection, _SIDES[0], town):
-            overlay_layers(settings, connection, town=town, say=say)
+        loaded = [layer for layer in (*load_sources(), GRID) if find_current(connection, layer)]
+        if loaded:
+            overlay_layers(settings, connection, layers=loaded, town=town, say=say)
 
 
 def _towns(connection: Connection, side: _Side, town: Town | None) -> list[str]:

@@ -6,12 +6,14 @@ codes in words, to be looked at, filtered and saved.
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element, SubElement
 
 from psycopg import sql
+from pyproj import CRS, Transformer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -32,8 +34,8 @@ _ROWS_FROM_ZOOM = 13
 """Rows are drawn from here on: at smaller scales a view would ask for a whole town, and the tiles show it."""
 _GROUPS = {
     "statewide": "Towns and regions",
-    "cadastral": "Parcels",
     "addresses": "Addresses",
+    "cadastral": "Parcels",
     "resilience": "Hazards and imagery",
 }
 _SPARSE = ("statewide",)
@@ -74,7 +76,9 @@ def style_routes(standard: Standard, base_url: str) -> list[BaseRoute]:
 
 def qml(standard: Standard, style: LayerStyle) -> bytes:
     """The style of a layer of rows, as QGIS loads it from a file."""
-    root = Element("qgis", version=_QGIS, styleCategories="Symbology|Labeling|Fields|Forms", labelsEnabled="1")
+    root = Element(
+        "qgis", version=_QGIS, styleCategories="Symbology|Labeling|Fields|Forms|Rendering", labelsEnabled="1"
+    )
     row_style(root, standard, style)
     return _document(root)
 
@@ -84,6 +88,9 @@ def project_xml(standard: Standard, base_url: str, towns: list[_Bookmark]) -> by
     root = Element("qgis", projectname=standard.header.title, version=_QGIS)
     SubElement(root, "title").text = standard.header.title
     _crs(SubElement(root, "projectCrs"), "EPSG:3857")
+    properties = SubElement(SubElement(root, "properties"), "SpatialRefSys")
+    # Without it QGIS does not read the line above.
+    SubElement(properties, "ProjectionsEnabled", type="int").text = "1"
     tree = SubElement(root, "layer-tree-group")
     layers, canvas = Element("projectlayers"), Element("mapcanvas", name="theMapCanvas")
     styled = layer_styles(standard)
@@ -118,7 +125,7 @@ def _tiles_layer(layers: Element, group: Element, base_url: str, style: LayerSty
         layers,
         group,
         kind="vector-tile",
-        identifier=f"tiles_{style.identifier}",
+        identifier=f"tiles_of_{style.identifier}",
         title=style.title,
         source=f"type=xyz&url={url}&zmin={first}&zmax={last}",
         provider="vectortile",
@@ -140,7 +147,7 @@ def _rows_layer(
         layers,
         group,
         kind="vector",
-        identifier=f"rows_{table.collection.id}",
+        identifier=f"rows_of_{table.collection.id}",
         title=f"{table.collection.title} (rows)",
         source=source,
         provider="OAPIF",
@@ -170,6 +177,7 @@ def _maplayer(
     crs: str,
     checked: bool,
 ) -> Element:
+    """A layer and its place in the tree. QGIS makes up another identifier where one has ten characters or fewer."""
     SubElement(
         group,
         "layer-tree-layer",
@@ -209,12 +217,17 @@ def _bookmark(parent: Element, name: str, west: float, south: float, east: float
 
 
 def _crs(parent: Element, authority_code: str) -> None:
-    SubElement(SubElement(parent, "spatialrefsys"), "authid").text = authority_code
+    made = SubElement(parent, "spatialrefsys", nativeFormat="Wkt")
+    SubElement(made, "wkt").text = _wkt(authority_code)  # QGIS does not take the code alone
+    SubElement(made, "authid").text = authority_code
+
+
+@functools.cache
+def _wkt(authority_code: str) -> str:
+    return CRS.from_user_input(authority_code).to_wkt()
 
 
 def _mercator(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    from pyproj import Transformer
-
     moved: tuple[float, float, float, float] = Transformer.from_crs(4326, 3857, always_xy=True).transform_bounds(*box)
     return moved
 

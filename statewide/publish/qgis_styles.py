@@ -23,7 +23,13 @@ def scale_at(zoom: float) -> float:
 def row_style(parent: Element, standard: Standard, style: LayerStyle) -> None:
     """Renderer, labels, aliases and value maps of a layer of rows."""
     if style.drawn.by:
-        renderer = SubElement(parent, "renderer-v2", type="categorizedSymbol", attr=style.drawn.by)
+        renderer = SubElement(
+            parent,
+            "renderer-v2",
+            type="categorizedSymbol",
+            attr=style.drawn.by,
+            symbollevels=str(int(style.ranked)),
+        )
         categories = SubElement(renderer, "categories")
         for place, symbol in enumerate(style.symbols):
             SubElement(
@@ -38,6 +44,7 @@ def row_style(parent: Element, standard: Standard, style: LayerStyle) -> None:
         name, zoom = style.label
         labeling = SubElement(parent, "labeling", type="simple")
         _label(labeling, style, name, scale_at(zoom))
+    _fade(parent, style)
     field_words(parent, standard, style.table)
 
 
@@ -46,7 +53,7 @@ def tile_style(parent: Element, style: LayerStyle) -> None:
     kind = "0" if style.points else "2"
     shared = {"layer": style.collection_id, "geometry": kind, "enabled": "1", "max-zoom": "-1"}
     styles = SubElement(SubElement(parent, "renderer", type="basic"), "styles")
-    for symbol in style.symbols:
+    for symbol in sorted(style.symbols, key=lambda symbol: symbol.rank):
         condition = f"\"{style.drawn.by}\" = '{symbol.code}'" if style.drawn.by else ""
         attributes = {**shared, "name": symbol.label, "expression": condition, "min-zoom": "-1"}
         _symbol(SubElement(SubElement(styles, "style", attributes), "symbols"), style, symbol, "0")
@@ -55,6 +62,7 @@ def tile_style(parent: Element, style: LayerStyle) -> None:
         labels = SubElement(SubElement(parent, "labeling", type="basic"), "styles")
         attributes = {**shared, "name": name, "expression": "", "min-zoom": str(zoom)}
         _label(SubElement(labels, "style", attributes), style, name)
+    _fade(parent, style)
 
 
 def field_words(parent: Element, standard: Standard, table: Table) -> None:
@@ -74,10 +82,11 @@ def field_words(parent: Element, standard: Standard, table: Table) -> None:
 
 def _symbol(parent: Element, style: LayerStyle, symbol: Symbol, name: str) -> None:
     kind = "marker" if style.points else "fill"
-    made = SubElement(parent, "symbol", type=kind, name=name, alpha=f"{style.drawn.opacity:g}")
+    made = SubElement(parent, "symbol", type=kind, name=name, alpha="1")
+    opacity = 1.0 if style.ranked else style.drawn.opacity
     if style.points:
         outline = "#ffffff" if style.drawn.by is None else style.drawn.color or "#ffffff"
-        marker = {"name": "circle", "color": _rgba(symbol.fill), "outline_color": _rgba(outline), "size": "2"}
+        marker = {"name": "circle", "color": _rgba(symbol.fill, opacity), "outline_color": _rgba(outline), "size": "2"}
         _layer(made, "SimpleMarker", {**marker, "outline_width": "0.2"})
         return
     line = style.drawn.color
@@ -85,15 +94,16 @@ def _symbol(parent: Element, style: LayerStyle, symbol: Symbol, name: str) -> No
         made,
         "SimpleFill",
         {
-            "color": _rgba(symbol.fill),
+            "color": _rgba(symbol.fill, opacity),
             "style": "solid" if symbol.fill else "no",
             "outline_color": _rgba(line or symbol.fill),
             "outline_style": "solid" if line or symbol.fill else "no",
             "outline_width": "0.2" if style.drawn.by else "0.5",
         },
+        symbol.rank,
     )
     if symbol.hatch:
-        pattern = _layer(made, "LinePatternFill", {"angle": "45", "distance": "2"})
+        pattern = _layer(made, "LinePatternFill", {"angle": "45", "distance": "2"}, symbol.rank)
         lines = SubElement(pattern, "symbol", type="line", name=f"@{name}@1", alpha="1")
         _layer(lines, "SimpleLine", {"line_color": _rgba(symbol.hatch), "line_width": "0.4"})
 
@@ -106,12 +116,16 @@ def _label(parent: Element, style: LayerStyle, field_name: str, smallest_scale: 
     rendering = SubElement(settings, "rendering", drawLabels="1")
     if smallest_scale is not None:
         rendering.set("scaleVisibility", "1")
-        rendering.set("scaleMax", "1")
-        rendering.set("scaleMin", f"{smallest_scale:.0f}")
+        rendering.set("scaleMin", "1")  # denominators: the file's minimum is the largest scale
+        rendering.set("scaleMax", f"{smallest_scale:.0f}")
 
 
-def _layer(parent: Element, kind: str, properties: Mapping[str, str]) -> Element:
-    made = SubElement(parent, "layer", {"class": kind, "enabled": "1", "locked": "0", "pass": "0"})
+def _fade(parent: Element, style: LayerStyle) -> None:
+    SubElement(parent, "layerOpacity").text = f"{style.drawn.opacity:g}" if style.ranked else "1"
+
+
+def _layer(parent: Element, kind: str, properties: Mapping[str, str], rank: int = 0) -> Element:
+    made = SubElement(parent, "layer", {"class": kind, "enabled": "1", "locked": "0", "pass": str(rank)})
     _options(made, properties)
     return made
 
@@ -122,8 +136,8 @@ def _options(parent: Element, values: Mapping[str, str]) -> None:
         SubElement(options, "Option", type="QString", name=name, value=value)
 
 
-def _rgba(color: str | None) -> str:
+def _rgba(color: str | None, opacity: float = 1.0) -> str:
     if color is None:
         return "255,255,255,0"
     red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    return f"{red},{green},{blue},255"
+    return f"{red},{green},{blue},{round(opacity * 255)}"

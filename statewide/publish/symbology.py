@@ -17,6 +17,8 @@ class Symbol:
     label: str
     fill: str | None
     hatch: str | None = None
+    rank: int = 0
+    """Higher lies on top: the areas of a milder class may cover those of a graver one."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class LayerStyle:
         """What the law says of it."""
         assert self.table.collection is not None and self.table.collection.tiles is not None
         return self.table.collection.tiles.drawn
+
+    @property
+    def ranked(self) -> bool:
+        """Whether some classes lie over others; the layer is then faded as a whole, or they would shine through."""
+        return any(symbol.rank for symbol in self.symbols)
 
     @property
     def points(self) -> bool:
@@ -120,8 +127,9 @@ def _symbols(standard: Standard, table: Table, code_layers: tuple[str, ...]) -> 
 
 
 def _symbol(code: Code, colors: dict[str, str | None]) -> Symbol:
+    rank = code.rank or 0
     if code.clear:
-        return Symbol(code.code, code.label, None)
+        return Symbol(code.code, code.label, None, None, rank)
     if code.hatched_over:
-        return Symbol(code.code, code.label, colors[code.hatched_over], code.color)
-    return Symbol(code.code, code.label, code.color)
+        return Symbol(code.code, code.label, colors[code.hatched_over], code.color, rank)
+    return Symbol(code.code, code.label, code.color, None, rank)

@@ -20,13 +20,15 @@ from tests.clients.test_clients import needed, run, share_near
 pytestmark = pytest.mark.clients
 
 SHORE = """
-INSERT INTO resilience.sea_level_rise (sea_level_rise_uid, layer_version, zone_class, zone_class_rank, step_ft, connection,
+INSERT INTO resilience.sea_level_rise (sea_level_rise_uid, layer_version, zone_class, zone_class_rank, step_ft,
     source_sha256, geom, geom_lonlat, geom_mercator, submission_id, row_no, attribute_hash, shape_hash, valid_from)
-SELECT md5('slr' || step)::uuid, '2024', 'slr_' || step || 'ft', 200 - step, step, 'connected', repeat('0', 64),
+SELECT md5('slr' || step)::uuid, '2024', 'slr_' || step || 'ft', 200 - step, step, repeat('0', 64),
        g, ST_Transform(g, 4326), ST_Transform(g, 3857), md5('s')::uuid, step, md5('a')::uuid, md5('b')::uuid, now()
-FROM (SELECT ST_Extent(geom) AS e FROM cadastral.parcel WHERE cousub_fips = '52350') AS town, generate_series(1, 4) AS step,
-     LATERAL (SELECT ST_Multi(ST_MakeEnvelope(ST_XMin(e), ST_YMin(e) + (step - 1) * 300, ST_XMax(e), ST_YMin(e) + step * 300, 6434))
-              AS g) AS shape;
+FROM (SELECT ST_Extent(geom) AS e FROM cadastral.parcel WHERE cousub_fips = '52350') AS town,
+     generate_series(1, 4) AS step,
+     LATERAL (SELECT ST_YMin(e) + step * 300 AS y) AS line,
+     -- The land of a step covers that of every lower one, as NOAA delivers it.
+     LATERAL (SELECT ST_Multi(ST_MakeEnvelope(ST_XMin(e), ST_YMin(e), ST_XMax(e), y, 6434)) AS g) AS shape;
 INSERT INTO resilience.storm_surge (storm_surge_uid, layer_version, zone_class, zone_class_rank, hurricane_category,
     source_sha256, geom, geom_lonlat, geom_mercator, submission_id, row_no, attribute_hash, shape_hash, valid_from)
 SELECT md5('surge' || step_ft)::uuid, '2008', 'surge_cat_' || step_ft, 100 - 10 * step_ft, step_ft, repeat('0', 64),
@@ -69,14 +71,15 @@ town = (-72.1115, 41.3395, -72.0985, 41.3470)
 order = [each.layerId() for each in project.layerTreeRoot().findLayers()]
 visible = [each.layerId() for each in project.layerTreeRoot().findLayers() if each.isVisible()]
 draw(visible, town, "project")
-draw(["tiles_sea-level-rise"], town, "sea")
-draw(["tiles_storm-surge"], town, "surge")
-draw(["rows_parcels"], (-72.1105, 41.3398, -72.1055, 41.3427), "rows")
-parcels = layers["rows_parcels"]
+draw(["tiles_of_sea-level-rise"], town, "sea")
+draw(["tiles_of_storm-surge"], town, "surge")
+draw(["rows_of_sea-level-rise"], town, "sea_rows")
+draw(["rows_of_parcels"], (-72.1105, 41.3398, -72.1055, 41.3427), "rows")
+parcels = layers["rows_of_parcels"]
 kind = parcels.fields().indexOf("parcel_type_class")
 styles = {}
 for name in ("parcels", "flood-zones", "addresses"):
-    row = layers[f"rows_{name}"]
+    row = layers[f"rows_of_{name}"]
     for form, load in (("qml", "loadNamedStyle"), ("sld", "loadSldStyle")):
         message, done = getattr(row, load)(f"{folder}/{name}.{form}")
         styles[f"{name}.{form}"] = [bool(done), row.renderer().type(), len(row.renderer().legendSymbolItems())]
@@ -88,7 +91,7 @@ print("FOUND " + json.dumps({
     "broken": [name for name, layer in layers.items() if not layer.isValid()],
     "groups": [group.name() for group in project.layerTreeRoot().children()],
     "bookmarks": [bookmark.name() for bookmark in project.bookmarkManager().bookmarks()],
-    "rows": layers["rows_towns"].featureCount(),
+    "rows": layers["rows_of_towns"].featureCount(),
     "aliases": {field.name(): field.alias() for field in parcels.fields()},
     "words": parcels.editorWidgetSetup(kind).config(),
     "widget": parcels.editorWidgetSetup(kind).type(),
@@ -141,12 +144,12 @@ def test_qgis_opens_the_project_with_every_layer(opened: tuple[dict[str, Any], P
     found, _ = opened
     standard = load_standard()
     assert (found["read"], found["crs"], found["broken"]) == (True, "EPSG:3857", [])
-    assert found["groups"] == ["Towns and regions", "Parcels", "Addresses", "Hazards and imagery"]
+    assert found["groups"] == ["Towns and regions", "Addresses", "Parcels", "Hazards and imagery"]
     served = {table.collection.id for table in standard.published_tables if table.collection}
-    assert {name.removeprefix("rows_") for name in found["order"] if name.startswith("rows_")} == served
-    assert {"tiles_parcel-hazards-sea-level-rise", "tiles_parcel-hazards-storm-surge"} <= set(found["order"])
-    assert {"tiles_parcels", "tiles_flood-zones", "tiles_towns"} <= set(found["visible"])
-    assert not any(name.startswith("rows_") for name in found["visible"])
+    assert {name.removeprefix("rows_of_") for name in found["order"] if name.startswith("rows_of_")} == served
+    assert {"tiles_of_parcel-hazards-sea-level-rise", "tiles_of_parcel-hazards-storm-surge"} <= set(found["order"])
+    assert {"tiles_of_parcels", "tiles_of_flood-zones", "tiles_of_towns"} <= set(found["visible"])
+    assert not any(name.startswith("rows_of_") for name in found["visible"])
     assert found["rows"] == len(found["bookmarks"]) == 169 and "New London" in found["bookmarks"]
 
 
@@ -174,6 +177,7 @@ def test_the_picture_has_the_colours_of_the_law(opened: tuple[dict[str, Any], Pa
     assert share_near(shown, faded(classes["zero_two_percent"], 0.5), 10) > 0.02
     for name, codes, opacity in (
         ("sea", ("slr_1ft", "slr_2ft", "slr_3ft", "slr_4ft"), 0.7),
+        ("sea_rows", ("slr_1ft", "slr_2ft", "slr_3ft", "slr_4ft"), 0.7),
         ("surge", ("surge_cat_1", "surge_cat_2", "surge_cat_3", "surge_cat_4"), 0.6),
     ):
         for code in codes:

@@ -25,8 +25,8 @@ PARCELS = {
     "Chester": ("deliveries/chester_parcels_2025.gpkg", CONNECTICUT),
     "Franklin": ("deliveries/franklin_parcels_2025.geojson", CONNECTICUT),
     "six towns": ("ct-parcels-2025-sample/ct_parcels_6_towns_wgs84.parquet", CONNECTICUT),
-    "Hamden": ("ct-west-hartford-hamden-parcels/hamden/geojson/19*0s.geojson", CONNECTICUT),
-    "West Hartford": ("ct-west-hartford-hamden-parcels/geojson/*0*.geojson", CONNECTICUT),
+    "Hamden": ("ct-west-hartford-hamden-parcels/hamden/geojson/*0*s.geojson", CONNECTICUT),
+    "West Hartford": ("ct-west-hartford-hamden-parcels/geojson/[!w]*.geojson", CONNECTICUT),
     "Cambridge, 500 years": (FLOOD + "_Parcels_500_Year/FEMA_FloodPlainParcels500Year.geojson", MASSACHUSETTS),
     "Cambridge, 100 years": (FLOOD + "_Parcels_100_Year/FEMA_FloodPlainParcels100Year.geojson", MASSACHUSETTS),
 }

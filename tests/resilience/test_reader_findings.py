@@ -9,21 +9,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 import pytest
 import shapely
 
+from addresses.points import submit as submit_points
 from resilience import overlay_files as parts
 from resilience.engines import DASK, LOCAL, LocalEngine, engine
-from resilience.ground import find_current
+from resilience.ground import find_current, open_ground
 from resilience.overlay_files import overlay_files
-from statewide.database import OWNER, connect
-from statewide.errors import BadArgument, InputError, PlatformError, UnreadableDelivery
+from statewide.database import API, OWNER, connect
+from statewide.errors import BadArgument, PlatformError, UnreadableDelivery
+from statewide.intake import Request
 from statewide.settings import Settings
+from tests.address_towns import addresses_of, alder_streets, write_points
+from tests.resilience.flood_maps import write_map
 from tests.resilience.test_overlay_files import answers as file_answers
 from tests.resilience.test_overlay_files import write_geoparquet
+from tests.resilience.test_parcel_hazard import RIVER, Hazards, answers, deliver, hazards
+from tests.towns import Fabric, alder, found_alder
+
+__all__ = ["deliver", "hazards"]
 
 ZONE = shapely.box(50, 0, 150, 100)
 LOTS = [shapely.box(0, 0, 100, 100), shapely.box(100, 0, 200, 100)]
@@ -40,7 +49,8 @@ def zone_file(tmp_path: Path) -> Path:
 
 
 def lay(parcels: Path, zones: Path, out: Path, **words: Any) -> dict[str, Any]:
-    return overlay_files(parcels, zones, out, LocalEngine(), **({"key": "parcel_uid", "class_column": "zone_class"} | words))
+    words = {"key": "parcel_uid", "class_column": "zone_class"} | words
+    return overlay_files(parcels, zones, out, LocalEngine(), **words)
 
 
 def test_answers_of_an_earlier_larger_file_do_not_stay_in_the_folder(
@@ -57,7 +67,7 @@ def test_answers_of_an_earlier_larger_file_do_not_stay_in_the_folder(
 
 @pytest.mark.parametrize("key", ["class", "area"])
 def test_a_key_that_is_called_as_a_column_of_the_answers_is_refused(key: str, zone_file: Path, tmp_path: Path) -> None:
-    lots = write_geoparquet(tmp_path / "lots.parquet", LOTS, **{key: ["a", "b"]})
+    lots = write_geoparquet(tmp_path / "lots.parquet", LOTS, 6434, 100, **{key: ["a", "b"]})
     with pytest.raises(BadArgument, match=f"a key cannot be called {key!r}"):
         lay(lots, zone_file, tmp_path / "out", key=key)
 
@@ -72,7 +82,8 @@ def test_what_has_no_polygon_is_counted_and_a_file_without_any_zone_is_refused(
         assert (result["parcels"], result["parcels_without_polygon"], times) == (4, 3, times)
     assert lay(lots, odd, tmp_path / "other")["zones_without_polygon"] == 3
     for nothing in ([], [None, shapely.Point(1, 1)]):
-        empty = write_geoparquet(tmp_path / "empty.parquet", nothing, zone_class=pa.array(["x"] * len(nothing), pa.string()))
+        words = pa.array(["x"] * len(nothing), pa.string())
+        empty = write_geoparquet(tmp_path / "empty.parquet", nothing, zone_class=words)
         with pytest.raises(UnreadableDelivery, match=r"empty\.parquet has no polygon"):
             lay(lots, empty, tmp_path / "none")
 
@@ -115,14 +126,113 @@ def test_a_folder_that_cannot_be_is_refused(lots: Path, zone_file: Path, tmp_pat
             lay(lots, zone_file, out)
 
 
-@pytest.mark.parametrize(
-    ("name", "scheduler"), [(LOCAL, "tcp://127.0.0.1:1"), (DASK, "here"), (DASK, "http://here:1")]
-)
+@pytest.mark.parametrize(("name", "scheduler"), [(LOCAL, "tcp://127.0.0.1:1"), (DASK, "here"), (DASK, "http://here:1")])
 def test_a_scheduler_that_makes_no_sense_is_refused(name: str, scheduler: str) -> None:
     with pytest.raises(BadArgument, match="scheduler"), engine(name, scheduler):
         pass
 
 
 def test_a_part_that_kills_its_workers_ends_in_one_sentence() -> None:
-    with engine(DASK) as dask, pytest.raises(PlatformError, match="lost its workers"):
-        list(dask.map(os._exit, [1]))
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        engine(DASK) as cluster,
+        pytest.raises(PlatformError, match="lost its workers"),
+    ):
+        list(cluster.map(os._exit, [1]))
+
+
+# ------------------------------------------------------------------------------------------- with the database
+
+VERSION = """
+INSERT INTO resilience.hazard_layer_version
+    (layer_load_id, layer, layer_version, is_current, loaded_at, source_file, source_sha256, class_list_version,
+     summary)
+VALUES (gen_random_uuid(), 'flood-zones', %s, true, now(), 'file', repeat('0', 64), '1', '{}')
+"""
+
+
+def test_an_overlay_that_waits_for_a_new_version_is_made_with_it(settings: Settings) -> None:
+    with connect(settings, OWNER) as connection:
+        connection.execute(VERSION, ["v1"])
+    found: list[str | None] = []
+
+    def ask() -> None:
+        with connect(settings) as connection:
+            connection.execute("SET application_name = 'asks'")
+            current = find_current(connection, "flood-zones")
+            found.append(current and current.version)
+
+    with connect(settings, OWNER) as loading, connect(settings, OWNER) as watching:
+        loading.execute("UPDATE resilience.hazard_layer_version SET is_current = false")
+        loading.execute(VERSION, ["v2"])
+        asking = threading.Thread(target=ask)
+        asking.start()
+        waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'asks' AND wait_event_type = 'Lock'"
+        while asking.is_alive() and not watching.execute(waits).fetchone():
+            watching.commit()
+        loading.commit()
+        asking.join()
+    assert found == ["v2"]
+
+
+def test_zones_that_changed_under_the_same_load_are_answered_anew(
+    deliver: Callable[[Fabric], None], hazards: Hazards, settings: Settings, tmp_path: Path
+) -> None:
+    deliver(alder(1, 2))
+    hazards("load", "flood-zones", write_map(RIVER, tmp_path), "--version", "v1")
+    hazards("overlay")
+    assert answers(settings)["1-1"]["static_bfe_ft"] == 11
+    with connect(settings, OWNER) as connection:
+        connection.execute("UPDATE resilience.flood_zone SET static_bfe_ft = 12 WHERE static_bfe_ft = 11")
+    hazards("overlay", "--full")
+    assert answers(settings)["1-1"]["static_bfe_ft"] == 12
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut off"])
+def test_what_is_beside_an_index_is_made_anew_when_it_is_gone_or_cut_off(
+    harm: str, deliver: Callable[[Fabric], None], hazards: Hazards, settings: Settings, tmp_path: Path
+) -> None:
+    deliver(alder(1, 2))
+    hazards("load", "flood-zones", write_map(RIVER, tmp_path), "--version", "v1")
+    hazards("overlay")
+    before = answers(settings, "area_by_class")
+
+    def damage() -> None:
+        open_ground.cache_clear()  # as in another process
+        for file in (settings.home / "index").glob("*.zones.json"):
+            file.unlink() if harm == "gone" else file.write_text("[[", encoding="utf-8")
+
+    damage()
+    hazards("overlay", "--full")
+    assert answers(settings, "area_by_class") == before
+    damage()
+    hazards("load", "flood-zones", write_map(RIVER[:4], tmp_path / "new"), "--version", "v2", "--accept",
+            "LAYER_CLASS_LOST", "--reason", "x")  # fmt: skip
+    hazards("overlay")
+    assert answers(settings, "area_by_class") == before
+
+
+def test_addresses_of_a_town_without_parcels_are_laid_over_the_layers(
+    hazards: Hazards, settings: Settings, tmp_path: Path
+) -> None:
+    found_alder(settings)
+    hazards("load", "flood-zones", write_map(RIVER, tmp_path), "--version", "v1")
+
+    points = addresses_of(alder_streets())
+    file = write_points(points, tmp_path / "points")
+    delivered = submit_points(settings, Request(file, "alder", 2025), lambda _: None).summary
+    assert (delivered["outcome"], delivered["behind"]) == ("published", {})
+    with connect(settings, API) as connection:
+        [(count,)] = connection.execute("SELECT count(*) FROM published.address_hazards").fetchall()
+    assert count == len(points)
+    assert hazards("overlay", "--town", "Alder")["outcome"] == "unchanged"
+
+
+def test_changes_are_asked_of_layers_that_there_are_and_written_to_folders_that_there_are(
+    hazards: Hazards, settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(BadArgument, match="no hazard layer 'flood-zone'"):
+        hazards("changes", "--layer", "flood-zone")
+    for file in (tmp_path / "nowhere" / "changes.csv", tmp_path):
+        with pytest.raises(BadArgument, match="cannot be written"):
+            hazards("changes", "--csv", file)

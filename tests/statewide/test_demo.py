@@ -87,12 +87,12 @@ def test_out_writes_the_files_without_a_database_and_a_second_time_leaves_them_a
 
     def run() -> dict[str, int]:
         result = run_demo(settings, towns=2, parcels=300, seed=7, out=tmp_path / "out", say=lambda _: None)
-        assert list(result["parts"]) == ["1-parcels", "2-flood-zones", "3-addresses"]
+        assert list(result["parts"]) == ["1-parcels", "2-hazards", "3-addresses", "4-imagery"]
         json.dumps(result)
         return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
 
     first = run()
-    assert len(first) == 9
+    assert len(first) == 20
     assert run() == first
     assert not (tmp_path / "home").exists()
 
