@@ -131,7 +131,7 @@ def _layers(asked: object) -> tuple[str, ...]:
     if asked in (None, [], ""):
         return tuple(known)
     names = [asked] if isinstance(asked, str) else asked
-    if not isinstance(names, list | tuple) or not all(name in known for name in names):
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name in known for name in names):
         raise BadArgument(f"layers: choose among {', '.join(known)}.")
     return tuple(layer for layer in known if layer in names)
 
@@ -209,7 +209,9 @@ def _folded(name: str) -> str:
 def _drawn(kind: str, asked: object) -> Area:
     if kind == "bbox":
         numbers = asked if isinstance(asked, list | tuple) else []
-        if len(numbers) != 4 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+        if len(numbers) != 4 or not all(
+            isinstance(n, int | float) and not isinstance(n, bool) and abs(n) <= 180 for n in numbers
+        ):
             raise BadArgument("bbox: four numbers are expected: west, south, east, north, in degrees.")
         west, south, east, north = map(float, numbers)
         if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
@@ -405,7 +407,7 @@ class _Answer:
             "area_sqft": round(area),
             "area_acres": _acres(area),
             "addresses": {"count": self._addresses(layer, kind, name), "of": self.addresses},
-            "dwelling_units": guarded(units, None if whole else self.units),
+            "dwelling_units": _homes(rows, guarded(units, None if whole else self.units)),
             "value": _value(rows),
         }
 
@@ -632,6 +634,10 @@ class _Answer:
 
     def _unknowns_of_towns(self, say: Callable[..., None]) -> None:
         towns, newest = self.found["towns"], self.found["newest_year"] or None
+        say(
+            "outside_register", 0 if towns else 1, None,
+            "The area touches no town of the register: nothing is known of it. Longitude comes before latitude.",
+        )  # fmt: skip
         for dataset, code, what in (
             ("parcel", "town_without_parcels", "no parcels, so nothing of them is counted"),
             ("assessment", "town_without_assessments", "no assessor's file: no value and no homes are counted there"),
@@ -664,10 +670,18 @@ class _Answer:
 
 
 _COUNTED = ("any_touch", "centroid_in", "share_at_least")
+_NOT_STATED = "not known: the assessors' records do not say it"
 
 
 def _units(rows: Sequence[Mapping[str, Any]], parcels: int) -> Units:
     return Units(int(_sum(rows, "units")), parcels)
+
+
+def _homes(rows: Sequence[Mapping[str, Any]], told: dict[str, Any]) -> dict[str, Any]:
+    """The same; where nobody stated a number, none is not the answer."""
+    if told["count"] == 0 and (_sum(rows, "units_missing") or _sum(rows, "no_assessment")):
+        return told | {"count": None, "why": _NOT_STATED}
+    return told
 
 
 def _value(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json as json_text
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg
 import typer
 
 from resilience.exposure import expose, read_question
@@ -78,6 +79,8 @@ def exposure(
         raise BadArgument(f"--list: give a file that ends in {', '.join(f'.{each}' for each in _LISTS)}.")
     # With the rights of the street: what it may not see is not counted.
     with connect(load_settings(), API) as connection:
+        # Counts and list of one moment.
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("SET statement_timeout = 0")
 
         def fetch(query: Any, values: dict[str, Any]) -> list[tuple[Any, ...]]:

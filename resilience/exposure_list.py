@@ -141,6 +141,8 @@ def _after(text: object) -> tuple[str, str]:
         return str(uuid.UUID(int=0)), ""
     try:
         parcel, layer = str(text).split("/", 1)
+        if layer not in class_places():
+            raise ValueError(layer)
         return str(uuid.UUID(parcel)), layer
     except ValueError:
         raise BadArgument("after: send what the page before names as next.") from None

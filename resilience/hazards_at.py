@@ -119,6 +119,9 @@ def _layer(layer: dict[str, Any], computed: dict[str, Any] | None) -> dict[str, 
     if layer["layer"] in load_sources():
         said = zone or {"zone_class": NO_ZONE if covered else NOT_MAPPED}
         coverage = "mapped" if covered else "not mapped"
+    elif computed and computed["layer_version"] != layer["layer_version"]:
+        note = f"The address was not laid over this version yet; its answer is of version {computed['layer_version']}."
+        return layer | {"zone_class": None, "coverage": None, "sentence": note}
     elif computed:
         said = {name: computed[name] for name in ("zone_class", "depth_ft")}
         coverage = computed["coverage"]
@@ -137,7 +140,7 @@ def _layer(layer: dict[str, Any], computed: dict[str, Any] | None) -> dict[str, 
 
 
 def _place(lon: object, lat: object, address_uid: object) -> dict[str, Any]:
-    if (lon is None or lat is None) == (address_uid is None):
+    if [lon is None, lat is None, address_uid is None] not in ([False, False, True], [True, True, False]):
         raise BadArgument("Say one place: lon and lat, or address_uid.")
     if address_uid is not None:
         try:

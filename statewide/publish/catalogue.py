@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from psycopg import sql
 
 from statewide.errors import DatabaseUnavailable
-from statewide.publish.features import read_page
-from statewide.publish.query import parse_items
+from statewide.publish.query import view
 from statewide.publish.reading import fetch
 from statewide.standard import Asset, Assets, Catalogued, DataClass, Element, Standard, Table
 
-KEEP_SECONDS = 60.0
-"""A record made is served this long; a town that publishes is seen in the catalogue at the latest then."""
+_COUNT_SECONDS = 900.0
+"""Rows are counted anew when a town publishes or a layer is loaded, and otherwise when the counts are older."""
 
 _VINTAGES = sql.SQL(
     "SELECT source, cousub_fips, name, version, begins, ends, changed_at, maker, license, v_datum"
@@ -133,7 +132,7 @@ def told(standard: Standard, record: Record) -> dict[str, str]:
         "geographic_unit": record.entry.geographic_unit,
         "temporal": f"{temporal[0]}/{temporal[1]}" if temporal else "",
         "documents": " ".join(documents),
-        "provided_by": record.publisher,
+        "provided_by": "; ".join(_providers(standard, record)),
         "owner": standard.header.publisher if record.level == "own" else record.publisher,
         "contact_email": contact.email,
         "update_frequency": record.entry.update_frequency,
@@ -147,13 +146,21 @@ def told(standard: Standard, record: Record) -> dict[str, str]:
     }
 
 
+def _providers(standard: Standard, record: Record) -> list[str]:
+    """Whoever made what is live; for what nobody delivers, who publishes it."""
+    makers = {each.maker for each in record.vintages if each.maker}
+    if any(each.town_code for each in record.vintages):
+        makers.add(f"Towns of {standard.header.state}")
+    return sorted(makers) or [record.publisher]
+
+
 class Catalogue:
-    """All records, made anew when they are older than `KEEP_SECONDS`."""
+    """All records, made anew when something was published; counting the rows of a State takes seconds."""
 
     def __init__(self, standard: Standard, base_url: str) -> None:
         self.standard = standard
         self.base_url = base_url
-        self._made: tuple[float, dict[str, Record]] | None = None
+        self._made: tuple[float, list[Vintage], dict[str, Record]] | None = None
         self._making = threading.Lock()
 
     def records(self) -> dict[str, Record]:
@@ -162,14 +169,16 @@ class Catalogue:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
+        vintages = [Vintage(*row) for row in fetch(_VINTAGES, [])]
         with self._making:
-            if self._made is None or time.monotonic() - self._made[0] > KEEP_SECONDS:
-                vintages = [Vintage(*row) for row in fetch(_VINTAGES, [])]
+            made = self._made
+            if made is None or made[1] != vintages or time.monotonic() - made[0] > _COUNT_SECONDS:
                 records = [self._served(table, vintages) for table in self.standard.published_tables]
                 records += [self._asset(assets, asset) for assets in self.standard.assets for asset in assets.assets]
                 judged = (self._judged(record) for record in records)
-                self._made = (time.monotonic(), {record.identifier: record for record in judged})
-            return self._made[1]
+                made = (time.monotonic(), vintages, {record.identifier: record for record in judged})
+                self._made = made
+            return made[2]
 
     def _served(self, table: Table, vintages: list[Vintage]) -> Record:
         collection = table.collection
@@ -209,7 +218,8 @@ class Catalogue:
     def _rows(self, table: Table) -> int | None:
         """Rows of the view; None where counting takes too long."""
         try:
-            return read_page(parse_items(self.standard, table, {"resulttype": "hits"})).matched
+            number: int = fetch(sql.SQL("SELECT count(*) FROM {}").format(view(table)), [])[0][0]
+            return number
         except DatabaseUnavailable:
             return None
 

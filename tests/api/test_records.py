@@ -10,10 +10,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
+import psycopg
 import pytest
 from referencing import Registry, Resource
 from starlette.testclient import TestClient
 
+from statewide.settings import Settings
 from statewide.standard import load_standard
 
 RECORDS = "/collections/records/items"
@@ -65,6 +67,20 @@ def test_a_computed_dataset_names_the_versions_of_both_sides(every: dict[str, An
     made_of = {each["of"]: each for each in every["parcel-hazards"]["properties"]["vintages"]}
     assert made_of["flood-zones"]["version"] == "2025-07-08" and "parcel" in made_of
     assert "2025-07-08" in every["flood-zones"]["properties"]["lineage"]
+
+
+def test_a_town_that_publishes_is_in_the_catalogue_at_once(client: TestClient, world: Settings) -> None:
+    later = "UPDATE statewide.publication SET published_at = %s WHERE cousub_fips = '29910' AND dataset = 'parcel'"
+    with psycopg.connect(world.require_database_url()) as connection:
+        (before,) = connection.execute(
+            "SELECT published_at FROM statewide.publication WHERE cousub_fips = '29910' AND dataset = 'parcel'"
+        ).fetchone() or ("",)
+        connection.execute(later, ["2026-06-01T10:00Z"])
+    try:
+        assert records(client, ids="parcels")["parcels"]["properties"]["updated"].startswith("2026-06-01")
+    finally:
+        with psycopg.connect(world.require_database_url()) as connection:
+            connection.execute(later, [before])
 
 
 def test_links_of_the_records_lead_somewhere(client: TestClient, every: dict[str, Any]) -> None:
@@ -154,6 +170,7 @@ def test_the_inventory_is_the_same_records(client: TestClient, every: dict[str, 
     by = {row["Identifier"]: row for row in rows}
     assert (by["parcels"]["Number of Rows"], by["parcels"]["Row Label"]) == ("350", "Parcel")
     assert by["parcels"]["Columns Described (percent)"] == by["parcels"]["Metadata Completeness (percent)"] == "100"
+    assert by["parcels"]["Data Provided By"] == "Towns of Connecticut"
     assert by["persons"]["Data Class"] == "confidential" and "CGS 1-217" in by["persons"]["Why It Is Not Public"]
     assert by["town-hazard-plans"]["Missing"] == "Public License Type"
 

@@ -10,22 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 import pytest
 import shapely
+from psycopg import sql
 
 from addresses.points import submit as submit_points
 from resilience import overlay_files as parts
 from resilience.engines import DASK, LOCAL, LocalEngine, engine
+from resilience.exposure import Fetch, expose, read_question
+from resilience.exposure_counts import counts, parameters
+from resilience.exposure_list import list_page
 from resilience.ground import find_current, open_ground
+from resilience.hazards_at import hazards_at
 from resilience.overlay_files import overlay_files
-from statewide.database import API, OWNER, connect
-from statewide.errors import BadArgument, PlatformError, UnreadableDelivery
+from statewide.database import API, OWNER, connect, read_sql
+from statewide.errors import BadArgument, PlatformError, UnknownTown, UnreadableDelivery
 from statewide.intake import Request
 from statewide.settings import Settings
 from tests.address_towns import addresses_of, alder_streets, write_points
+from tests.resilience.exposed_towns import ASH, found_towns, insert, remake, uid
 from tests.resilience.flood_maps import write_map
 from tests.resilience.test_overlay_files import answers as file_answers
 from tests.resilience.test_overlay_files import write_geoparquet
@@ -236,3 +243,92 @@ def test_changes_are_asked_of_layers_that_there_are_and_written_to_folders_that_
     for file in (tmp_path / "nowhere" / "changes.csv", tmp_path):
         with pytest.raises(BadArgument, match="cannot be written"):
             hazards("changes", "--csv", file)
+
+
+# ------------------------------------------------------------------------------------------- what is asked of the street
+
+OTHER_VERSION = """
+INSERT INTO resilience.hazard_layer_version
+    (layer_load_id, layer, layer_version, is_current, loaded_at, source_file, source_sha256, class_list_version,
+     summary)
+VALUES (%s, %s, 'v2', true, now(), 'x', repeat('0', 64), '2', '{}')
+"""
+
+
+def street(connection: psycopg.Connection[Any]) -> Fetch:
+    return lambda query, values: connection.execute(query, values).fetchall()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"state": True, "layers": [{}]},
+        {"state": True, "layers": [["flood-zones"]]},
+        {"bbox": [10**400, 1, 2, 3]},
+    ],
+)
+def test_a_question_in_odd_words_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(BadArgument):
+        read_question(lambda query, values: [], asked)
+
+
+def test_what_a_reader_asks_of_the_street_is_not_answered_with_something_else(settings: Settings) -> None:
+    found_towns(settings)
+    with connect(settings, OWNER) as connection:
+        for lot in range(1, 11):
+            remake(connection, lot, flood_zones={"floodway": 1.0}, dwelling_unit_count=None)
+        connection.execute(OTHER_VERSION, [uid("load", "depth-grid"), "depth-grid"])
+        versions = {"layer_version": "v1", "layer_load_id": uid("earlier grid"), "computed_at": "2026-01-01T00:00Z"}
+        point = uid("address", 20)
+        insert(
+            connection,
+            "resilience.address_hazard",
+            {
+                "address_hazard_uid": uid("of the earlier grid"), "address_uid": point, "cousub_fips": ASH,
+                "layer": "depth-grid", "zone_class": "no_zone", "zone_class_rank": 0, "coverage": "mapped",
+                "depth_ft": 0.0, "address_submission_id": uid("address_point", ASH), "address_shape_hash": point,
+                **versions,
+            },
+        )  # fmt: skip
+    with connect(settings, API) as connection:
+        fetch = street(connection)
+        # An answer of the version before is not told as one of the version now.
+        [grid] = [each for each in hazards_at(fetch, None, None, point)["layers"] if each["layer"] == "depth-grid"]
+        assert (grid["layer_version"], grid["zone_class"], grid["coverage"]) == ("v2", None, None)
+        assert "v1" in grid["sentence"]
+        with pytest.raises(BadArgument, match="one place"):
+            hazards_at(fetch, None, 41.1, point)
+
+        # Ten lots of which nobody knows how many homes there are have not none.
+        [flood] = expose(fetch, read_question(fetch, {"town": "Ash", "layers": "flood-zones"}))["layers"]
+        assert flood["total"]["dwelling_units"]["count"] is None
+        assert "do not say" in flood["total"]["dwelling_units"]["why"]
+
+        # Where no town is, nothing is known; such as where latitude was taken for longitude.
+        swapped = expose(fetch, read_question(fetch, {"bbox": [41.1, -72.8, 41.2, -72.7]}))
+        assert "outside_register" in {each["code"] for each in swapped["unknowns"]}
+
+        question = read_question(fetch, {"town": "Ash"})
+        with pytest.raises(BadArgument, match="after"):
+            list_page(fetch, question, "csv", 5, f"{point}/\x00")
+
+
+def test_a_layer_that_comes_while_a_town_is_counted_for_the_first_time_makes_the_count_old(settings: Settings) -> None:
+    found_towns(settings)
+    keep = sql.SQL("{}{}").format(counts(in_area=False), read_sql("resilience", "exposure_keep"))
+    with connect(settings) as counting:
+        counting.execute("DELETE FROM resilience.exposure_stale")
+        counting.execute(keep, parameters(towns=[ASH]) | {"use_counted": False})
+        with connect(settings, OWNER) as loading:
+            loading.execute("UPDATE resilience.hazard_layer_version SET is_current = false WHERE layer = 'flood-zones'")
+            loading.execute(OTHER_VERSION, [uid("later"), "flood-zones"])
+    with connect(settings, API) as connection:
+        fetch = street(connection)
+        [flood] = expose(fetch, read_question(fetch, {"town": "Ash", "layers": "flood-zones"}))["layers"]
+    assert (flood["version"], flood["coverage"]["answers_of_older_layer"]) == ("v2", 30)
+
+
+@pytest.mark.parametrize("words", [("overlay",), ("changes",)])
+def test_an_empty_name_of_a_town_is_not_all_towns(words: tuple[str], hazards: Hazards, settings: Settings) -> None:
+    with pytest.raises(UnknownTown):
+        hazards(*words, "--town", "")

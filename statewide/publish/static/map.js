@@ -35,6 +35,7 @@ const narrow = () => window.matchMedia("(max-width: 700px)").matches;
 async function start() {
   if (narrow()) fold(true);
   const [config, towns] = await Promise.all([ask("/map/config.json"), ask("/map/towns.json").catch(() => { incomplete = true; return []; })]);
+  askedHazard(config);
   const view = firstView(config, towns);
   const map = new maplibregl.Map({
     container: "map",
@@ -72,6 +73,16 @@ async function start() {
   });
 }
 
+/** `/map?hazard=sea-level-rise` opens with the parcels drawn by that layer. */
+function askedHazard(config) {
+  const hazards = config.collections["parcel-hazards"];
+  const asked = new URLSearchParams(location.search).get("hazard");
+  if (!hazards || !(asked in hazards.fields.layer.codes)) return;
+  hazards.chosenBy.layer = asked;
+  DRAWN["parcel-hazards"].on = true;
+  DRAWN["flood-zones"].on = false;
+}
+
 // ------------------------------------------------------------------------------------------------ view
 
 function margins() {
@@ -92,7 +103,7 @@ function style(config, towns) {
   for (const [id, collection] of Object.entries(config.collections)) {
     sources[id] = {
       type: "vector",
-      tiles: [`${location.origin}/collections/${id}/tiles/WebMercatorQuad/{z}/{y}/{x}?f=mvt`],
+      tiles: [`${location.origin}/collections/${id}/tiles/WebMercatorQuad/{z}/{y}/{x}?f=mvt${chosen(collection)}`],
       minzoom: collection.minzoom,
       // Beyond 16 a tile is drawn larger instead of being asked for again: it is in full detail already.
       maxzoom: Math.min(collection.maxzoom, 16),
@@ -111,6 +122,10 @@ function style(config, towns) {
     },
   };
   return { version: 8, sources, layers: layers(config) };
+}
+
+function chosen(collection) {
+  return Object.entries(collection.chosenBy).map(([column, value]) => `&${column}=${encodeURIComponent(value)}`).join("");
 }
 
 function layers(config) {
