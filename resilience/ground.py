@@ -110,7 +110,7 @@ class Ground:
         answers["centroid_class"] = pa.array([zone.zone_class for zone in centre.zones]).take(pa.array(centre.place))
         if self.v_datum:
             answers["v_datum"] = pa.array([self.v_datum] * len(shapes))
-        if not any(zone.is_sfha for zone in self.zones):
+        if all(zone.is_sfha is None for zone in self.zones):
             for column in ("sfha_area_sqft", "sfha_share_pct"):
                 answers[column] = pa.nulls(len(shapes), pa.float64())
         return answers
@@ -129,7 +129,7 @@ class Ground:
             "v_datum": [zone.v_datum or self.v_datum for zone in zones[:-1]] + [None],
             "depth_ft": [zone.depth_ft for zone in zones],
         }
-        if not any(zone.is_sfha for zone in self.zones):
+        if all(zone.is_sfha is None for zone in self.zones):
             columns["is_sfha"] = [None] * len(zones)
         kinds = {"zone_class_rank": pa.int32(), "is_sfha": pa.bool_()} | dict.fromkeys(
             ("class_value", "static_bfe_ft", "depth_ft"), pa.float64()
@@ -272,7 +272,7 @@ def read_zones(
 
 
 def _zone(row: tuple[Any, ...]) -> Zone:
-    return Zone(row[0], row[1], bool(row[2]), *row[3:6])
+    return Zone(*row[:6])
 
 
 def _rows_of(standard: Standard, source: LayerSource, ended: bool) -> sql.Identifier:

@@ -46,7 +46,7 @@ def overlay(
     """
     settings = load_settings()
     with open_engine(engine, scheduler) as opened, connect(settings) as connection:
-        only = find_town(connection, town) if town else None
+        only = None if town is None else find_town(connection, town)
         result = overlay_layers(
             settings, connection, layers=layer or (), town=only, full=full, engine=opened, say=progress
         )
@@ -70,7 +70,7 @@ def changes(
     known_layers(layer or ())
     names = [field.name for field in load_standard().table("hazard_change").base_fields]
     with connect(load_settings()) as connection:
-        only = find_town(connection, town) if town else None
+        only = None if town is None else find_town(connection, town)
         rows = connection.execute(
             sql.SQL(_CHANGES).format(sql.SQL(", ").join(map(sql.Identifier, names))),
             {"layers": layer or None, "town": only.cousub_fips if only else None, "since": since},

@@ -41,7 +41,6 @@ _CAVEAT = (
     "A copy of that moment: it does not change when the town or a map does. Where a layer covers nothing, nothing is"
     " known; it does not mean that there is no hazard."
 )
-_NOT_TOLD = "withheld: too few to tell (small cells)"
 
 
 @dataclass(frozen=True)
@@ -264,13 +263,13 @@ def _figures(
     layer: str | None, version: str | None, name: str | None, label: str, counts: str, figures: dict[str, Any]
 ) -> Iterator[tuple[Any, ...]]:
     """A row per year of valuation, for values of two years cannot be added; the counts stand in each."""
-    units = figures["dwelling_units"]["count"]
+    homes = figures["dwelling_units"]
     said = (
         figures["parcels"]["any_touch"],
         figures["parcels"]["centroid_in"],
         figures["area_acres"],
         figures["addresses"]["count"],
-        _NOT_TOLD if units is None else str(units),
+        homes["why"] if homes["count"] is None else str(homes["count"]),
     )
     nothing: list[dict[str, Any]] = [{"valuation_year": None, "taxable": {}, "exempt": {}}]
     for year in figures["value"]["by_valuation_year"] or nothing:

@@ -80,7 +80,7 @@ def parcel_answers(
     unknown_sqft = np.bincount(by_class.parcel[unknown], weights=by_class.sqft[unknown], minlength=count)
     worst = _worst(by_class, is_hazard, is_known, unknown_sqft > tolerance_sqft, count)
 
-    sfha = total(np.array([each.is_sfha for each in zones])[zone])
+    sfha = total(np.array([bool(each.is_sfha) for each in zones])[zone])
     hazard = total(is_hazard[of_zone][zone])
     tall = _highest(parcel, zone, [each.static_bfe_ft for each in zones], [each.v_datum or "" for each in zones], count)
     deep = _highest(parcel, zone, [each.depth_ft for each in zones], [""] * len(zones), count)

@@ -12,11 +12,14 @@ NOT_MAPPED, NO_ZONE, MINIMAL = "not_mapped", "no_zone", "minimal"
 
 
 class Zone(NamedTuple):
-    """What polygons have in common that need not be told apart on a parcel."""
+    """What polygons have in common that need not be told apart on a parcel.
+
+    ``is_sfha`` is None in layers that have no special flood hazard areas.
+    """
 
     zone_class: str
     label: str | None = None
-    is_sfha: bool = False
+    is_sfha: bool | None = None
     static_bfe_ft: float | None = None
     v_datum: str | None = None
     depth_ft: float | None = None

@@ -193,7 +193,10 @@ def read_structures(path: Path, hazus: Hazus) -> StructureFile:
     except FileNotFoundError as error:
         raise UnreadableDelivery(f"There is no file {path}.") from error
     except (ValueError, OSError) as error:
-        raise UnreadableDelivery(f"{path.name} is not a file of comma-separated values in UTF-8: {error}.") from error
+        # The reader's own words quote the row.
+        raise UnreadableDelivery(
+            f"{path.name} is not a file of comma-separated values in UTF-8 with as many values in each row as columns."
+        ) from error
     at = {name.casefold().strip(): place for place, name in reversed(list(enumerate(names)))}
     columns = {
         ours: _trimmed(table.column(at[theirs.casefold()]).combine_chunks())
@@ -338,7 +341,7 @@ def _trimmed(texts: pa.Array) -> pa.Array:
 def _numbers(texts: pa.Array) -> Floats:
     plain = pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, pa.scalar(None, pa.string()))
     numbers: Floats = plain.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return numbers
+    return np.where(np.isinf(numbers), np.nan, numbers)
 
 
 _NUMERIC = (

@@ -33,7 +33,7 @@ from statewide.intake import Request
 from statewide.settings import Settings
 from tests.address_towns import addresses_of, alder_streets, write_points
 from tests.resilience.exposed_towns import ASH, found_towns, insert, remake, uid
-from tests.resilience.flood_maps import write_map
+from tests.resilience.flood_maps import box, write_map, zone
 from tests.resilience.test_overlay_files import answers as file_answers
 from tests.resilience.test_overlay_files import write_geoparquet
 from tests.resilience.test_parcel_hazard import RIVER, Hazards, answers, deliver, hazards
@@ -245,7 +245,7 @@ def test_changes_are_asked_of_layers_that_there_are_and_written_to_folders_that_
             hazards("changes", "--csv", file)
 
 
-# ------------------------------------------------------------------------------------------- what is asked of the street
+# ------------------------------------------------------------------------------------------ what is asked of the street
 
 OTHER_VERSION = """
 INSERT INTO resilience.hazard_layer_version
@@ -332,3 +332,26 @@ def test_a_layer_that_comes_while_a_town_is_counted_for_the_first_time_makes_the
 def test_an_empty_name_of_a_town_is_not_all_towns(words: tuple[str], hazards: Hazards, settings: Settings) -> None:
     with pytest.raises(UnknownTown):
         hazards(*words, "--town", "")
+
+
+def test_a_flood_map_without_any_special_hazard_area_has_none_and_not_an_unknown_one(
+    deliver: Callable[[Fabric], None], hazards: Hazards, settings: Settings, tmp_path: Path
+) -> None:
+    deliver(alder(1, 2))
+    hazards("load", "flood-zones", write_map([zone(box(0, 0, 400, 200), "X")], tmp_path), "--version", "v1")
+    hazards("overlay")
+    found = answers(settings)["1-1"]
+    assert (found["sfha_area_sqft"], found["sfha_share_pct"]) == (0, 0)
+
+
+def test_a_number_beyond_all_numbers_is_none_and_a_row_is_not_quoted(hazards: Hazards, tmp_path: Path) -> None:
+    file = tmp_path / "structures.csv"
+    file.write_text("FltyId,Occ,Cost,depth_ft\n1,RES1,1e400,5\n2,RES1,100,5\n", encoding="utf-8")
+    result = hazards("loss", "--structures", file)
+    assert (result["with_loss"], result["unknown_because"]["no_value"]) == (1, 1)
+    assert result["not_understood"] == {"building_value_usd": 1}
+    file.write_text("FltyId,Occ,Cost,depth_ft\n1,RES1\n2,Jane Doe\n", encoding="utf-8")
+    with pytest.raises(UnreadableDelivery) as refused:
+        hazards("loss", "--structures", file)
+    assert "RES1" not in str(refused.value)
+    assert "Jane" not in str(refused.value)
