@@ -51,7 +51,7 @@ class Load:
     @property
     def load_id(self) -> uuid.UUID:
         """Identifier of the load."""
-        parts = (self.layer, self.version, self.effective_on, self.source_sha256, self.coverage_sha256)
+        parts = (self.layer, self.version, self.effective_on, self.source_sha256, self.coverage_sha256, self.v_datum)
         return uuid.uuid5(_NAMESPACE, "/".join(map(str, (*parts, *filter(None, [self.source_list])))))
 
 

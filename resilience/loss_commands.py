@@ -78,17 +78,19 @@ def loss(
     log = FindingLog(load_standard(), "hazard_layer_version", dt.date.today().year, "", "")
     summary = Summary()
     if structures:
-        if town:
+        if town is not None:
             raise BadArgument("Give either --town or --structures.")
+        if depth_grid is None and (units or nodata_is_dry):
+            raise BadArgument("--units and --nodata-is-dry say how a --depth-grid is read; a column depth_ft is in feet.")
         file = read_structures(structures, hazus)
         hazard, depth = _depth_of_file(file, depth_grid, log, units=units, nodata_is_dry=nodata_is_dry)
         found: dict[str, Any] = {"not_understood": file.not_numbers()}
         _estimate(iter([structures_of_file(file, hazus, depth)]), hazus, summary, output, kind)
     else:
-        if depth_grid:
+        if depth_grid or units or nodata_is_dry:
             raise BadArgument("--depth-grid goes with --structures; load the grid to use it for assessed buildings.")
         with connect(load_settings()) as connection:
-            towns = [find_town(connection, town).cousub_fips] if town else _assessed_towns(connection)
+            towns = [find_town(connection, town).cousub_fips] if town is not None else _assessed_towns(connection)
             current = _loaded_grid(connection)
             found = {"towns": len(towns), "parcels_without_record": _without_record(connection, towns)}
             _estimate(_of_towns(connection, hazus, towns), hazus, summary, output, kind)
