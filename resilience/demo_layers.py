@@ -138,10 +138,11 @@ def write_layers(world: World, folder: Path) -> dict[str, Path]:
 
 def write_facilities(world: World, folder: Path) -> dict[str, tuple[Facilities, Path]]:
     """Each list and its file."""
-    return {
-        name: (listed, _write(folder / f"{name}.gpkg", lambda drawn=listed.drawn: {"facilities": drawn}))
-        for name, listed in draw_facilities(world).items()
-    }
+
+    def file_of(name: str, drawn: Drawn) -> Path:
+        return _write(folder / f"{name}.gpkg", lambda: {"facilities": drawn})
+
+    return {name: (listed, file_of(name, listed.drawn)) for name, listed in draw_facilities(world).items()}
 
 
 def _write(file: Path, draw: Callable[[], Mapping[str, Drawn]]) -> Path:

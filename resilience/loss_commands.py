@@ -81,7 +81,9 @@ def loss(
         if town is not None:
             raise BadArgument("Give either --town or --structures.")
         if depth_grid is None and (units or nodata_is_dry):
-            raise BadArgument("--units and --nodata-is-dry say how a --depth-grid is read; a column depth_ft is in feet.")
+            raise BadArgument(
+                "--units and --nodata-is-dry say how a --depth-grid is read; a column depth_ft is in feet."
+            )
         file = read_structures(structures, hazus)
         hazard, depth = _depth_of_file(file, depth_grid, log, units=units, nodata_is_dry=nodata_is_dry)
         found: dict[str, Any] = {"not_understood": file.not_numbers()}

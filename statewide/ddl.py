@@ -182,8 +182,8 @@ def _table(standard: Standard, table: Table) -> str:
             lines.append(f"COMMENT ON COLUMN {full_name}.{name} IS {_literal(description)};")
     for field in table.base_fields:
         # That the town of a delivered row is in the register is asked once for each delivery: see the end of the DDL.
-        # What is said of such a row has its town from it. Its shape, too: without the row the view does not show it, and
-        # whoever says it anew removes it. A constraint would lock the row for each that is written (95 us).
+        # What is said of such a row has its town from it. Its shape, too: without the row the view does not show it,
+        # and whoever says it anew removes it. A constraint would lock the row for each that is written (95 us).
         if field.references and not (
             (field.name == table.town_key and (table.history or not has_shapes(table)))
             or (table.geometry and table.geometry.taken_from == field.references)

@@ -179,7 +179,8 @@ def test_only_what_changed_is_computed_again(
     assert zones_of(hazards("overlay", "--full"))["parcels"] == {"computed": 63, "unchanged": 0}
 
     smaller = write_map(RIVER[:1], tmp_path / "new")
-    hazards("load", "flood-zones", smaller, "--version", "v2", "--accept", "LAYER_SHRUNK", "--accept", "LAYER_CLASS_LOST", "--reason", "new")
+    accepted = ("--accept", "LAYER_SHRUNK", "--accept", "LAYER_CLASS_LOST", "--reason", "a new study")
+    hazards("load", "flood-zones", smaller, "--version", "v2", *accepted)
     assert zones_of(hazards("overlay"))["parcels"] == {"computed": 63, "unchanged": 0}
     assert {row["layer_version"] for row in answers(settings).values()} == {"v2"}
 
