@@ -200,15 +200,9 @@ class _Run:
         """All stale rows of a town, and none any more of parcels and points that went."""
         lock_town(self._connection, self._standard.table(side.dataset).schema_name, code)
         values = {"town": code, "layer": self._layer, "load": self._current.load_id, "full": self._full}
-        self._connection.execute(
-            sql.SQL(_ORPHANS).format(
-                answers=_named(self._standard.table(side.answers)),
-                rows=_named(self._standard.table(side.dataset)),
-                key=sql.Identifier(f"{side.prefix}_uid"),
-            ),
-            values,
-        )
-        self._connection.execute(read_sql("resilience", f"stale_{side.noun}"), values)
+        names = self._names(side)
+        self._connection.execute(sql.SQL(_ORPHANS).format(**names), values)
+        self._connection.execute(read_sql("resilience", "stale_rows").format(**names), values)
         carried = self._carry_over(side, code)
         [(stale, live)] = self._connection.execute(
             sql.SQL("SELECT (SELECT count(*) FROM stale), count(*) FROM {} WHERE cousub_fips = %s").format(
@@ -242,15 +236,20 @@ class _Run:
             "coverage": "given" if self._current.has_coverage else "zones only: what lies in no zone is not mapped",
         }
 
-    def _write(self, side: _Side, town: str) -> None:
-        table = self._standard.table(side.answers)
-        names = {
-            "answers": _named(table),
+    def _names(self, side: _Side) -> dict[str, sql.Composable]:
+        """What the statements call the tables and columns of a side."""
+        return {
+            "answers": _named(self._standard.table(side.answers)),
+            "rows": _named(self._standard.table(side.dataset)),
             "key": sql.Identifier(f"{side.prefix}_uid"),
+            "hash": sql.Identifier(f"{side.prefix}_shape_hash"),
             "class": sql.Identifier(side.class_column),
             "share": sql.Identifier(side.share_column) if side.share_column else sql.SQL("NULL::double precision"),
-            "hash": sql.Identifier(f"{side.prefix}_shape_hash"),
         }
+
+    def _write(self, side: _Side, town: str) -> None:
+        table = self._standard.table(side.answers)
+        names = self._names(side)
         self._connection.execute(sql.SQL(_BEFORE).format(**names), {"layer": self._layer})
         self._connection.execute(sql.SQL(_FORGET).format(**names), {"layer": self._layer})
         constants = {
@@ -287,12 +286,7 @@ class _Run:
         return carried
 
     def _carry_over_from(self, side: _Side, before: uuid.UUID, change: MapChange) -> int:
-        names = {
-            "answers": _named(self._standard.table(side.answers)),
-            "rows": _named(self._standard.table(side.dataset)),
-            "key": sql.Identifier(f"{side.prefix}_uid"),
-            "hash": sql.Identifier(f"{side.prefix}_shape_hash"),
-        }
+        names = self._names(side)
         values = {
             "layer": self._layer,
             "before": before,
@@ -343,7 +337,11 @@ class _Run:
         """The rows to compute, in chunks."""
         names = [f"{side.answers}_uid", *(f"{side.prefix}_{what}" for what in ("uid", "submission_id", "shape_hash"))]
         with self._connection.cursor(name="stale_rows") as cursor:
-            cursor.execute(read_sql("resilience", f"stale_{side.noun}_read"), {"layer": self._layer}, binary=True)
+            cursor.execute(
+                read_sql("resilience", "stale_rows_read").format(**self._names(side)),
+                {"layer": self._layer},
+                binary=True,
+            )
             while rows := cursor.fetchmany(_CHUNK):
                 keys = {name: pa.array([row[at] for row in rows], UUID) for at, name in enumerate(names)}
                 yield _Part(self._ask(), keys, pa.array([row[4] for row in rows], pa.binary()))
